@@ -1,0 +1,201 @@
+"""The fleet: what the operator declares in `fleet.yaml`, checked and with every default filled in."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints
+
+from .task import Mode
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
+Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+Cloud = Literal["azure", "aws", "gcp", "kubeconfig"]
+
+
+class Part(BaseModel):
+    """Base of every part of a fleet: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Allocation(Part):
+    """An account that has a balance in the genesis block."""
+
+    address: Address
+    balance_wei: Annotated[int, Field(ge=0)] = 10**24
+
+
+class Network(Part):
+    """The chain: consensus, timing and the node image."""
+
+    chain_id: PositiveInt
+    consensus: Literal["qbft", "ibft2"] = "qbft"
+    validators_per_region: Annotated[int, Field(ge=1, le=16)] = 2
+    besu_version: Annotated[str, StringConstraints(pattern=r"^\d{2}\.\d{1,2}\.\d+$")] = "26.8.0"
+    image: str = "hyperledger/besu"
+    image_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    block_period_seconds: PositiveInt = 5
+    request_timeout_seconds: PositiveInt = 10
+    empty_block_period_seconds: Annotated[int, Field(ge=0)] = 0
+    epoch_length: PositiveInt = 30000
+    gas_limit: PositiveInt = 30_000_000
+    zero_base_fee: bool = True
+    forks: Literal["london", "shanghai", "cancun", "prague"] = "cancun"
+    storage_format: Literal["BONSAI", "FOREST"] = "BONSAI"
+    discovery: bool = False
+    p2p_port: Annotated[int, Field(ge=1, le=65535)] = 30303
+    rpc_port: Annotated[int, Field(ge=1, le=65535)] = 8545
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] = 9545
+    rpc_apis: tuple[str, ...] = ("ETH", "NET", "WEB3", "QBFT", "ADMIN", "TXPOOL")
+    disk_gib: PositiveInt = 128
+    cpu: PositiveFloat = 2.0
+    memory_gib: PositiveFloat = 8.0
+    heap_gib: PositiveFloat = 4.0
+    allocations: tuple[Allocation, ...] = ()
+
+
+class Region(Part):
+    """One site: a cloud's region or an existing cluster."""
+
+    name: Name
+    cloud: Cloud = "azure"
+    validators: Annotated[int, Field(ge=0, le=16)] | None = None
+    cidr: IPv4Network | None = None
+    context: str | None = None
+    """Context of the kubeconfig, for `cloud: kubeconfig`."""
+    addresses: tuple[str, ...] = ()
+    """Addresses that peers dial, one per validator, for `cloud: kubeconfig`."""
+
+
+class AzureCloud(Part):
+    """Where in Azure the fleet lives; every value may be an `${ENV}` reference."""
+
+    subscription_id: str = "${AZURE_SUBSCRIPTION_ID}"
+    tenant_id: str = "${AZURE_TENANT_ID}"
+    resource_prefix: Name | None = None
+    """Start of every resource's name; the fleet's name where not given."""
+    kubernetes_version: str = "1.34"
+    system_vm_size: str = "Standard_D4s_v5"
+    validator_vm_size: str = "Standard_D4s_v5"
+    validator_nodes: PositiveInt = 2
+    system_nodes: PositiveInt = 1
+
+
+class Clouds(Part):
+    """Settings of the clouds that regions name."""
+
+    azure: AzureCloud = AzureCloud()
+
+
+class Chain(Part):
+    """A chain that contracts go to."""
+
+    name: Name
+    chain_id: PositiveInt
+    rpc_url: str | None = None
+    """JSON-RPC address; None means the fleet's own network, reached through its clusters."""
+    confirmations: Annotated[int, Field(ge=0)] = 1
+    evm_version: Literal["london", "paris", "shanghai", "cancun"] = "paris"
+    deployer: str = "${CHAINFLEET_DEPLOYER_KEY}"
+    """Reference to the deployer's key: an environment variable or `keystore:FILE`."""
+    ccip_router: Address | None = None
+
+
+class Oracle(Part):
+    """The feed that the contracts carry."""
+
+    description: str = "ETH / USD"
+    decimals: Annotated[int, Field(ge=0, le=18)] = 8
+    minimum_answer: int = 1
+    maximum_answer: int = 10**14
+    heartbeat_seconds: PositiveInt = 3600
+    deviation_bps: Annotated[int, Field(ge=0, le=10_000)] = 50
+    timeout_seconds: PositiveInt = 600
+    first_answer: int = 300_000_000_000
+    """Answer of the first round, in units of 10^-decimals."""
+
+
+class Contracts(Part):
+    """What is deployed to which chains."""
+
+    chains: tuple[Chain, ...] = ()
+    oracle: Oracle = Oracle()
+    admin: Address | None = None
+    """Who administers the contracts in the end; the deployer where not given."""
+
+
+class Monitoring(Part):
+    """What watches the network."""
+
+    enabled: bool = True
+    retention_days: PositiveInt = 15
+    scrape_interval_seconds: PositiveInt = 15
+    prometheus_image: str = "prom/prometheus"
+    prometheus_version: str = "v3.5.0"
+
+
+class Ceilings(Part):
+    """How many tasks of a phase may run at once; infrastructure also is Terraform's `-parallelism`."""
+
+    infrastructure: PositiveInt = 128
+    kubernetes: PositiveInt = 24
+    besu: PositiveInt = 48
+    contracts: PositiveInt = 2
+    monitoring: PositiveInt = 24
+    verification: PositiveInt = 48
+
+
+class Retries(Part):
+    """Retry policy: full-jitter exponential backoff."""
+
+    attempts: PositiveInt = 6
+    base_seconds: PositiveFloat = 2.0
+    cap_seconds: PositiveFloat = 60.0
+
+
+class Deployment(Part):
+    """How the fleet is rolled out."""
+
+    mode: Mode = Mode.ULTRA
+    waves: tuple[int | str, ...] = ()
+    """Sizes of the waves: numbers of regions (8, 16) or percentages ("25%")."""
+    ceilings: Ceilings = Ceilings()
+    retries: Retries = Retries()
+    failed_regions_allowed: Annotated[int, Field(ge=0)] | None = None
+    time_scale: PositiveFloat = 1.0
+    """Expected and allowed durations are divided by this; only rehearsals and emulated clouds differ from 1."""
+
+
+class Fleet(Part):
+    """A whole fleet, resolved: regions are listed one by one and in order."""
+
+    name: Name
+    network: Network
+    regions: tuple[Region, ...]
+    clouds: Clouds = Clouds()
+    contracts: Contracts = Contracts()
+    monitoring: Monitoring = Monitoring()
+    deployment: Deployment = Deployment()
+
+    def validators_of(self, region: Region) -> int:
+        """How many validators that region carries."""
+        return self.network.validators_per_region if region.validators is None else region.validators
+
+    @property
+    def validator_count(self) -> int:
+        """Validators of the whole network (N)."""
+        return sum(self.validators_of(region) for region in self.regions)
+
+    @property
+    def resource_prefix(self) -> str:
+        """Start of the names of cloud resources."""
+        return self.clouds.azure.resource_prefix or self.name
+
+    def region(self, name: str) -> Region:
+        """Return the region with that name; KeyError if there is none."""
+        for region in self.regions:
+            if region.name == name:
+                return region
+        raise KeyError(name)
