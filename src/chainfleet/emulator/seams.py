@@ -5,6 +5,7 @@ ARM, Kubernetes, Besu and the chains are separate foreign systems that meet only
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -141,4 +142,37 @@ class Durable(Protocol):
 
     def load(self, state: object) -> None:
         """Take up a state that `dump` gave."""
+        ...
+
+
+class Traffic(Protocol):
+    """Counts what was asked of the emulated cloud and what that changed; shown by the control API."""
+
+    def request(self, *, system: str, verb: str, kind: str, region: str, status: int) -> None:
+        """Count one answered request; `system` is `arm`, `kubernetes` or `chain`."""
+        ...
+
+    def change(self, *, system: str, verb: str, kind: str, region: str) -> None:
+        """Count one request that changed something (a write that was a no-op doesn't count)."""
+        ...
+
+
+class Tls(Protocol):
+    """The emulator's own certificate authority."""
+
+    @property
+    def ca_pem(self) -> str:
+        """The authority's certificate, for clients."""
+        ...
+
+    def server_context(self) -> ssl.SSLContext:
+        """A context for servers on 127.0.0.1 and localhost (one object, shared by all servers)."""
+        ...
+
+
+class Dirty(Protocol):
+    """Tells the state keeper that a durable part has changed and wants to be written soon."""
+
+    def __call__(self) -> None:
+        """Cheap: sets a flag; the write follows within about half a second and is coalesced."""
         ...
