@@ -1,0 +1,97 @@
+"""Plain data in and out of JSON: events, commands, plans.
+
+Types are written by their class names; the classes are the ones of `chainfleet.model`, nothing else is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+from chainfleet.model import event as _event
+from chainfleet.model.errors import LedgerError
+from chainfleet.model.task import Plan
+
+T = TypeVar("T")
+
+_TYPES: dict[str, type[Any]] = {
+    cls.__name__: cls for cls in (*typing.get_args(_event.Event), *typing.get_args(_event.Command), Plan)
+}
+
+
+def encode(value: Any) -> str:
+    """One line of JSON for an event, a command or a plan; defaults are left out."""
+    body = _plain(value)
+    return json.dumps({"type": type(value).__name__, **body}, separators=(",", ":"), sort_keys=True)
+
+
+def decode(text: str) -> Any:
+    """The object that `encode` wrote.
+
+    Raises:
+        LedgerError: not JSON, or of a type this version doesn't know.
+    """
+    try:
+        body = json.loads(text)
+        cls = _TYPES[body.pop("type")]
+        return _build(cls, body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"a record of the ledger can't be read ({type(error).__name__}: {error})"
+        raise LedgerError(message, way_out="was it written by a newer chainfleet? upgrade, or use another --state") from None
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(v) for f in dataclasses.fields(value) if (v := getattr(value, f.name)) != _default(f)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return dataclasses.MISSING
+
+
+@cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _build(cls: type[T], body: Mapping[str, Any]) -> T:
+    hints = _hints(cls)
+    unknown = set(body) - set(hints)
+    if unknown:
+        raise KeyError(f"{cls.__name__}.{min(unknown)}")
+    return cls(**{name: _shape(hints[name], value) for name, value in body.items()})
+
+
+def _shape(hint: Any, value: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if value is None:
+        return None
+    if origin in (typing.Union, types.UnionType):
+        return _shape(next(arg for arg in args if arg is not type(None)), value)
+    if origin is tuple:
+        inner = args[0] if args else Any
+        return tuple(_shape(inner, item) for item in value)
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return {key: _shape(args[1], item) for key, item in value.items()}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value)
+    return value

@@ -1,0 +1,91 @@
+"""Only one coordinator may run an environment: a lease row with a counter that only grows (the fence).
+
+A coordinator that lost its lease finds a higher counter and must not have effects any more. The holder's name says
+host and process, so that a lease left behind by a killed process on this host is taken over at once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from chainfleet.model.errors import LeaseLost
+
+TTL_S = 20.0
+
+
+class Lease:
+    """A held lease; `fence` is its counter."""
+
+    def __init__(self, path: Path, *, wall: Callable[[], float] = time.time, name: str = "coordinator") -> None:
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._wall = wall
+        self._name = name
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{_birth(os.getpid())}"
+        try:
+            self.fence = self._take()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def renew(self) -> None:
+        """Prolong it; raises LeaseLost if somebody else has it."""
+        sql = "UPDATE lease SET expires = ? WHERE name = ? AND fence = ?"
+        changed = self._connection.execute(sql, (self._wall() + TTL_S, self._name, self.fence)).rowcount
+        if not changed:
+            raise self._lost()
+
+    def check(self) -> None:
+        """Raise LeaseLost if it is no longer ours; called before every effect."""
+        row = self._connection.execute("SELECT fence FROM lease WHERE name = ?", (self._name,)).fetchone()
+        if row is None or row[0] != self.fence:
+            raise self._lost()
+
+    def release(self) -> None:
+        """Give it back, so that the next one need not wait."""
+        sql = "UPDATE lease SET expires = 0 WHERE name = ? AND fence = ?"
+        self._connection.execute(sql, (self._name, self.fence))
+        self._connection.close()
+
+    def _take(self) -> int:
+        connection, now = self._connection, self._wall()
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            sql = "SELECT holder, fence, expires FROM lease WHERE name = ?"
+            row = connection.execute(sql, (self._name,)).fetchone()
+            if row is not None and row[2] > now and not _is_dead(row[0]):
+                host, pid, _ = row[0].split(":")
+                message = f"process {pid} on {host} is running this environment"
+                raise LeaseLost(message, way_out="wait until it ends or stop it; `chainfleet status` shows what it does")
+            fence = (row[1] if row else 0) + 1
+            values = (self._name, self.holder, fence, now + TTL_S)
+            connection.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", values)
+        return fence
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
+
+
+def _birth(pid: int) -> str:
+    """When a process began, in clock ticks since boot: tells a process from a later one with the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return "0"
+
+
+def _is_dead(holder: str) -> bool:
+    host, pid, birth = holder.split(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return birth != _birth(int(pid))

@@ -1,0 +1,118 @@
+"""What the records of a run say: states, attempts, outputs, durations. Rebuilt from the ledger, never stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainfleet.model.event import (
+    AttemptFailed,
+    AttemptSucceeded,
+    Finish,
+    Incident,
+    LimitObserved,
+    StartAttempt,
+    StateChanged,
+    TaskState,
+)
+from chainfleet.model.task import Plan
+
+from .codec import decode
+from .store import Record
+
+
+@dataclass(slots=True)
+class Span:
+    """One attempt in time: seconds on the run's axis; `end` is None while it runs or if it was cut off."""
+
+    task: str
+    attempt: int
+    start: float
+    end: float | None = None
+    ok: bool = False
+    changed: bool = False
+    error: str = ""
+    error_class: str = ""
+
+
+@dataclass(slots=True)
+class RunView:
+    """Everything that is known of one run."""
+
+    run: str
+    plan: Plan | None = None
+    began: float = 0.0
+    """Wall-clock time of the first record, in seconds since 1970."""
+    last: float = 0.0
+    """Seconds on the run's axis of the last record."""
+    states: dict[str, TaskState] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    incidents: list[str] = field(default_factory=list)
+    throttled: int = 0
+    finish: Finish | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    _open: dict[tuple[str, int], Span] = field(default_factory=dict)
+
+    def apply(self, record: Record) -> None:
+        """Take up one record."""
+        if not self.began:
+            self.began = record.wall
+        self.last = max(self.last, record.at)
+        if record.kind == "outputs":
+            self.outputs[record.subject] = json.loads(record.body)
+        elif record.kind == "note":
+            self.notes[record.subject] = json.loads(record.body)
+        else:
+            self.see(decode(record.body), record.at)
+
+    def see(self, thing: Any, at: float) -> None:
+        """Take up one event or command that happened at that moment of the run."""
+        match thing:
+            case Plan():
+                self.plan = thing
+                self.states = {task.id: TaskState.WAITING for task in thing.tasks}
+            case StateChanged():
+                self.states[thing.task] = thing.state
+                self.reasons[thing.task] = thing.reason
+                if not thing.state.over:
+                    self.finish = None
+            case StartAttempt():
+                self.attempts[thing.task] = thing.attempt
+                span = Span(thing.task, thing.attempt, at)
+                self._open[thing.task, thing.attempt] = span
+                self.spans.append(span)
+            case AttemptSucceeded():
+                self._end(thing.task, thing.attempt, at, ok=True, changed=thing.changed)
+            case AttemptFailed():
+                self._end(thing.task, thing.attempt, at, error=thing.message, error_class=thing.error_class.value)
+            case LimitObserved():
+                self.throttled += thing.throttled
+            case Incident():
+                self.incidents.append(thing.message)
+            case Finish():
+                self.finish = thing
+
+    def _end(self, task: str, attempt: int, at: float, **facts: Any) -> None:
+        span = self._open.pop((task, attempt), None)
+        if span is not None:
+            span.end = at
+            for name, value in facts.items():
+                setattr(span, name, value)
+
+    @property
+    def retries(self) -> int:
+        """Attempts beyond the first."""
+        return sum(1 for span in self.spans if span.attempt > 1)
+
+
+def project(run: str, records: Iterable[Record]) -> RunView:
+    """Read a run from its records."""
+    view = RunView(run)
+    for record in records:
+        view.apply(record)
+    return view

@@ -1,0 +1,221 @@
+"""The ledger on SQLite: append-only records, one writer thread, group commit.
+
+Why a thread of its own: a commit waits for the disk; the coordinator must not. Everything that waits in the queue
+goes into one transaction, so the price of a commit is shared by all that happened meanwhile. WAL with
+`synchronous=FULL` survives a loss of power, not only of the process.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from chainfleet.model.errors import EnvironmentProblem, LedgerError
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS record (
+    seq INTEGER PRIMARY KEY,
+    run TEXT NOT NULL,
+    wall REAL NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS record_run ON record (run, seq);
+CREATE TABLE IF NOT EXISTS lease (
+    name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, expires REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the ledger.
+
+    Attributes:
+        seq: its place, counted from 1 over all runs.
+        run: the run it belongs to.
+        wall: wall-clock time in seconds since 1970, for people.
+        at: seconds on the run's own monotonic axis, for replay.
+        kind: `plan`, `event`, `command`, `outputs`, `note`.
+        subject: task id or empty.
+        body: JSON.
+    """
+
+    seq: int
+    run: str
+    wall: float
+    at: float
+    kind: str
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record that has no place yet."""
+
+    run: str
+    at: float
+    kind: str
+    subject: str
+    body: str
+
+
+_Batch = tuple[Sequence[Entry], "Future[int]"]
+
+
+class Ledger:
+    """Append-only log of one environment.
+
+    Raises on opening:
+        LedgerError: written by a newer version, of another fleet, or damaged.
+        EnvironmentProblem: the file can't be made or written.
+    """
+
+    def __init__(self, path: Path, fleet: str, *, wall: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._wall = wall
+        self._queue: queue.Queue[_Batch | None] = queue.Queue(maxsize=10_000)
+        self._failure: Exception | None = None
+        connection = _open(path)
+        try:
+            _prepare(connection, path, fleet)
+        except BaseException:
+            connection.close()
+            raise
+        self._reader = connection
+        self._thread = threading.Thread(target=self._write_all, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, entries: Sequence[Entry]) -> Future[int]:
+        """Queue records; the future gives the last one's place once they are durable."""
+        if self._failure is not None:
+            raise _write_problem(self.path, self._failure)
+        future: Future[int] = Future()
+        self._queue.put((entries, future))
+        return future
+
+    def records(self, run: str, *, after: int = 0) -> Iterator[Record]:
+        """The durable records of a run in order, those after `after` only."""
+        sql = "SELECT seq, run, wall, at, kind, subject, body FROM record WHERE run = ? AND seq > ? ORDER BY seq"
+        try:
+            for row in self._reader.execute(sql, (run, after)):
+                yield Record(*row)
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from None
+
+    def runs(self) -> list[str]:
+        """Names of all runs, oldest first."""
+        try:
+            rows = self._reader.execute("SELECT run FROM record GROUP BY run ORDER BY min(seq)").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from None
+        return [row[0] for row in rows]
+
+    def close(self) -> None:
+        """Write what is queued and close; raises EnvironmentProblem if something could not be written."""
+        self._queue.put(None)
+        self._thread.join()
+        self._reader.close()
+        if self._failure is not None:
+            raise _write_problem(self.path, self._failure)
+
+    def _write_all(self) -> None:
+        connection = _open(self.path)
+        try:
+            while (first := self._queue.get()) is not None:
+                batches, last = self._gather(first)
+                self._commit(connection, batches)
+                if last:
+                    return
+        finally:
+            connection.close()
+
+    def _gather(self, first: _Batch) -> tuple[list[_Batch], bool]:
+        batches = [first]
+        while len(batches) < 1000:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batches, False
+            if item is None:
+                return batches, True
+            batches.append(item)
+        return batches, False
+
+    def _commit(self, connection: sqlite3.Connection, batches: list[_Batch]) -> None:
+        sql = "INSERT INTO record (run, wall, at, kind, subject, body) VALUES (?, ?, ?, ?, ?, ?)"
+        wall = self._wall()
+        try:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                rows = ((e.run, wall, e.at, e.kind, e.subject, e.body) for entries, _ in batches for e in entries)
+                connection.executemany(sql, rows)
+                last = connection.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
+        except sqlite3.Error as error:
+            self._failure = error
+            for _, future in batches:
+                future.set_exception(_write_problem(self.path, error))
+            return
+        for _, future in batches:
+            future.set_result(last)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise _write_problem(path, error) from None
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise _write_problem(path, error) from None
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _damaged(path, error) from None
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, fleet: str) -> None:
+    try:
+        connection.executescript(_SCHEMA)
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for key, value in (("schema", str(SCHEMA_VERSION)), ("fleet", fleet)):
+                connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+        meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    except sqlite3.OperationalError as error:
+        raise _write_problem(path, error) from None
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from None
+    if int(meta["schema"]) > SCHEMA_VERSION:
+        message = f"{path}: the ledger has schema {meta['schema']}, this version knows up to {SCHEMA_VERSION}"
+        raise LedgerError(message, way_out="upgrade chainfleet; nothing was changed")
+    if meta["fleet"] != fleet:
+        message = f"{path.parent} is the state folder of fleet `{meta['fleet']}`, not of `{fleet}`"
+        raise LedgerError(message, way_out="give another folder with --state")
+
+
+def _write_problem(path: Path, error: Exception) -> EnvironmentProblem:
+    reason = getattr(error, "strerror", None) or str(error)
+    way_out = "free disk space, allow writing there, or choose another folder with --state"
+    return EnvironmentProblem(f"can't write the ledger {path}: {reason.lower()}", way_out=way_out)
+
+
+def _damaged(path: Path, error: Exception) -> LedgerError:
+    way_out = "restore it from a copy, or move it away: the clouds keep what exists, and deploy adopts it"
+    return LedgerError(f"the ledger {path} is damaged: {error}", way_out=way_out)

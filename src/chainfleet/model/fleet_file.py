@@ -1,0 +1,247 @@
+"""From the text of `fleet.yaml` to a resolved `Fleet`, with errors that name file, line and column."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from .errors import FleetError, Place
+from .fleet import Clouds, Contracts, Deployment, Fleet, Monitoring, Name, Network, Part, Region
+from .fleet_document import Document, Path, merge, read_document, resolve_references
+from .region import azure_regions, is_us, region_set
+
+SECRET_REFERENCES = frozenset({"deployer"})
+"""Keys whose `${ENV}` reference is kept: the value is a secret and is read at the moment of use."""
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+RegionEntry = Annotated[Region, BeforeValidator(_named, json_schema_input_type=Name | Region)]
+"""A region by its name alone, or with settings of its own."""
+
+
+class FleetFile(Part):
+    """The shape of `fleet.yaml` as written: what may be left out, is."""
+
+    include: tuple[str, ...] = ()
+    """Files laid under this one, first to last; paths are relative to this file."""
+    name: Name
+    network: Network
+    region_set: Literal["azure-non-us-24", "azure-non-us-31"] | None = None
+    regions: tuple[RegionEntry, ...] = ()
+    clouds: Clouds = Clouds()
+    contracts: Contracts = Contracts()
+    monitoring: Monitoring = Monitoring()
+    deployment: Deployment = Field(default_factory=Deployment)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFleet:
+    """A fleet with what is needed to talk about its file.
+
+    Attributes:
+        fleet: the resolved fleet.
+        unresolved: environment variables that are referred to and not set, with their places.
+        revision: fingerprint of the resolved fleet (12 hex digits).
+    """
+
+    fleet: Fleet
+    unresolved: Mapping[str, Place]
+    revision: str
+    _document: Document
+
+    def place(self, *path: str | int) -> Place:
+        """Where a value of the fleet stands in the file."""
+        return self._document.place(path)
+
+    def require_environment(self) -> None:
+        """Raise FleetError if a variable that the file refers to isn't set."""
+        if self.unresolved:
+            names = ", ".join(sorted(self.unresolved))
+            place = self.unresolved[min(self.unresolved)]
+            way_out = "set them, or use --emulated to deploy without an account"
+            raise FleetError(f"environment variables not set: {names}", place=place, way_out=way_out)
+
+
+def load_fleet(file: str, read: Callable[[str], str], environ: Mapping[str, str]) -> LoadedFleet:
+    """Read a fleet file with its includes, check it and fill in every default.
+
+    Args:
+        file: path as the operator wrote it.
+        read: returns the text of a path; OSErrors become FleetErrors.
+        environ: values for `${ENV}` references.
+
+    Raises:
+        FleetError: with the place and what would be right.
+    """
+    document = _with_includes(file, read, seen=())
+    resolve_references(document, environ, keep=SECRET_REFERENCES)
+    document.data.pop("include", None)
+    try:
+        written = FleetFile.model_validate(document.data)
+    except ValidationError as error:
+        raise _explain(error, document) from None
+    fleet = Fleet(
+        **{field: getattr(written, field) for field in Fleet.model_fields if field != "regions"},
+        regions=_resolve_regions(written, document),
+    )
+    _check_size(fleet, document)
+    _check_chains(fleet, document)
+    return LoadedFleet(fleet, document.unresolved, fingerprint(fleet), document)
+
+
+def fingerprint(fleet: Fleet) -> str:
+    """A short name for exactly this fleet; policy (`deployment`) does not count, it deploys the same thing."""
+    text = json.dumps(fleet.model_dump(mode="json", exclude={"deployment"}), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of `fleet.yaml`, for editors and the API."""
+    schema = FleetFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "chainfleet fleet", **schema}
+
+
+def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Document:
+    if file in seen:
+        raise FleetError("includes itself: " + " → ".join((*seen, file)), place=Place(file))
+    try:
+        text = read(file)
+    except OSError as error:
+        place = Place(seen[-1]) if seen else Place(file)
+        reason = (error.strerror or str(error)).lower()
+        raise FleetError(f"can't read {file}: {reason}", place=place, way_out="check the path") from None
+    except UnicodeDecodeError:
+        raise FleetError("not a text file (UTF-8)", place=Place(file)) from None
+    document = read_document(text, file)
+    includes = document.data.get("include", [])
+    if not isinstance(includes, list) or not all(isinstance(item, str) for item in includes):
+        raise FleetError("`include` is a list of file names", place=document.place(("include",)))
+    folder = file.rsplit("/", 1)[0] + "/" if "/" in file else ""
+    for include in reversed(includes):
+        path = include if include.startswith("/") else folder + include
+        document = merge(_with_includes(path, read, (*seen, file)), document)
+    return document
+
+
+def _resolve_regions(written: FleetFile, document: Document) -> tuple[Region, ...]:
+    entries: list[tuple[Region, Path]] = []
+    if written.region_set:
+        entries += [(Region(name=name), ("region_set",)) for name in region_set(written.region_set)]
+    entries += [(region, ("regions", index)) for index, region in enumerate(written.regions)]
+    if not entries:
+        way_out = "give `region_set: azure-non-us-24` or a list `regions:`"
+        raise FleetError("the fleet has no region", place=document.place(()), way_out=way_out)
+    _check_region_names(entries, document)
+    return _with_cidrs(entries, document)
+
+
+def _check_region_names(entries: list[tuple[Region, Path]], document: Document) -> None:
+    first: dict[str, Path] = {}
+    for region, path in entries:
+        place = document.place(path)
+        if region.name in first:
+            before = document.place(first[region.name])
+            way_out = f"it is also at {before}; keep one of them"
+            raise FleetError(f"region `{region.name}` is given twice", place=place, way_out=way_out)
+        first[region.name] = path
+        if is_us(region.cloud, region.name):
+            way_out = "choose one of the regions outside the United States (`chainfleet init` lists them)"
+            raise FleetError(f"`{region.name}` is a US region; fleets are non-US", place=place, way_out=way_out)
+        if region.cloud == "azure" and region.name not in azure_regions():
+            raise FleetError(f"unknown Azure region `{region.name}`", place=place, way_out=_nearest(region.name, azure_regions()))
+        if region.cloud == "kubeconfig" and not region.context:
+            way_out = "add `context:` with the context's name in your kubeconfig"
+            raise FleetError(f"region `{region.name}` names no context", place=place, way_out=way_out)
+
+
+def _with_cidrs(entries: list[tuple[Region, Path]], document: Document) -> tuple[Region, ...]:
+    given: list[tuple[IPv4Network, Region]] = []
+    for region, path in entries:
+        if region.cidr is not None:
+            for other_cidr, other in given:
+                if region.cidr.overlaps(other_cidr):
+                    message = f"address range {region.cidr} of `{region.name}` overlaps {other_cidr} of `{other.name}`"
+                    way_out = "regions are peered: give each its own range"
+                    raise FleetError(message, place=document.place(path), way_out=way_out)
+            given.append((region.cidr, region))
+    free = (net for net in IPv4Network("10.0.0.0/8").subnets(new_prefix=16) if not any(net.overlaps(c) for c, _ in given))
+    return tuple(
+        region if region.cidr is not None else region.model_copy(update={"cidr": next(free)}) for region, _ in entries
+    )
+
+
+def _check_size(fleet: Fleet, document: Document) -> None:
+    count = fleet.validator_count
+    if count < 4:
+        message = f"{count} validators: QBFT tolerates a fault only from 4 validators on"
+        way_out = "raise network.validators_per_region or add regions"
+        raise FleetError(message, place=document.place(("network", "validators_per_region")), way_out=way_out)
+    for index, chain in enumerate(fleet.contracts.chains):
+        if chain.rpc_url is None and chain.chain_id != fleet.network.chain_id:
+            message = f"chain `{chain.name}` has id {chain.chain_id} and no rpc_url, but the fleet's own chain is {fleet.network.chain_id}"
+            place = document.place(("contracts", "chains", index))
+            raise FleetError(message, place=place, way_out="give its `rpc_url`")
+
+
+def _check_chains(fleet: Fleet, document: Document) -> None:
+    seen: set[str] = set()
+    for index, chain in enumerate(fleet.contracts.chains):
+        if chain.name in seen:
+            place = document.place(("contracts", "chains", index))
+            raise FleetError(f"chain `{chain.name}` is given twice", place=place, way_out="keep one of them")
+        seen.add(chain.name)
+    oracle = fleet.contracts.oracle
+    if not oracle.minimum_answer <= oracle.first_answer <= oracle.maximum_answer:
+        message = f"first_answer {oracle.first_answer} lies outside {oracle.minimum_answer} … {oracle.maximum_answer}"
+        raise FleetError(message, place=document.place(("contracts", "oracle", "first_answer")))
+
+
+def _explain(error: ValidationError, document: Document) -> FleetError:
+    """Turn pydantic's first complaint into one line with its place and what would be right."""
+    details = error.errors()
+    item = details[0]
+    path: Path = item["loc"]
+    dotted = ".".join(str(part) for part in path)
+    place = document.place(path)
+    if item["type"] == "extra_forbidden":
+        return FleetError(f"unknown key `{dotted}`", place=place, way_out=_nearest(str(path[-1]), _keys_at(path[:-1])))
+    if item["type"] == "missing":
+        return FleetError(f"`{dotted}` is missing", place=place, way_out="add it")
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    value = item.get("input")
+    shown = f": got {value!r}" if isinstance(value, str | int | float | bool) else ""
+    return FleetError(f"`{dotted}`{shown}: {item['msg'].lower()}{more}", place=place)
+
+
+def _keys_at(path: Path) -> list[str]:
+    model: type[BaseModel] = FleetFile
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = [a for a in (field.annotation, *get_args(field.annotation)) if field] if field else []
+        flat = [b for a in inner for b in (a, *get_args(a)) if isinstance(b, type) and issubclass(b, BaseModel)]
+        if not flat:
+            return []
+        model = flat[0]
+    return list(model.model_fields)
+
+
+def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    names = sorted(known)
+    listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"known here: {listed}"
+

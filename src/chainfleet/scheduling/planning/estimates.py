@@ -1,0 +1,53 @@
+"""How long the actions take where nothing has been learned yet, and what they draw from the clouds' APIs.
+
+Medians and spreads are in seconds of real clouds. Sources: published Terraform output and vendor documents,
+collected in `docs/concepts/durations.md`; no vendor publishes a distribution, so the spreads are judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from chainfleet.model.task import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one attempt of an action is expected to cost.
+
+    Attributes:
+        estimate: duration.
+        timeout_s: when to give up on an attempt; several times the slowest one published.
+        arm_writes: write calls to Azure Resource Manager.
+        arm_reads: read calls, polling included.
+    """
+
+    estimate: Estimate
+    timeout_s: float
+    arm_writes: int = 0
+    arm_reads: int = 0
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        # resource group 2 s, virtual network 6 s, then security group and addresses 3 s each, in parallel
+        "infrastructure/network": Profile(Estimate(18, 0.25), 900, arm_writes=5, arm_reads=10),
+        # identity, managed cluster (median 4.7 min, p95 8.4 min), node pool 2–4 min, role assignments 27 s
+        "infrastructure/cluster": Profile(Estimate(480, 0.3), 5400, arm_writes=8, arm_reads=60),
+        "kubernetes/base": Profile(Estimate(8, 0.3), 600, arm_reads=1),
+        "besu/keys": Profile(Estimate(5, 0.3), 300),
+        "besu/genesis": Profile(Estimate(2, 0.3), 300),
+        "besu/peers": Profile(Estimate(1, 0.3), 300),
+        "besu/config": Profile(Estimate(12, 0.3), 600),
+        # image pull, disk attach and start of the node, 20–40 s each; the load balancer's address meanwhile
+        "besu/start": Profile(Estimate(90, 0.25), 1800),
+        "besu/chain": Profile(Estimate(20, 0.4), 1800),
+        "contracts/deploy": Profile(Estimate(40, 0.4), 1800),
+        "contracts/round": Profile(Estimate(30, 0.4), 1800),
+        "monitoring/install": Profile(Estimate(20, 0.3), 900),
+        "verification/region": Profile(Estimate(10, 0.3), 600),
+        "verification/network": Profile(Estimate(15, 0.3), 900),
+    }
+)
