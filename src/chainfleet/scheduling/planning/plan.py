@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from chainfleet.model.besu.quorum import quorum
+from chainfleet.model.besu.quorum import quorum_of
 from chainfleet.model.errors import PlanError
 from chainfleet.model.fleet import Ceilings, Fleet, Region
 from chainfleet.model.task import Estimate, FailureBudget, Mode, Phase, Plan, Policy, RetryPolicy, Task, TaskKind
@@ -82,7 +82,7 @@ class _Planner:
         self._machine = machine
         self._wave_of = {name: index for index, wave in enumerate(waves) for name in wave}
         self._waves = waves
-        self._quorum = quorum(fleet.validator_count)
+        self._quorum = quorum_of(fleet.validator_count).quorum
 
     def tasks(self) -> Iterable[Task]:
         """All tasks with their true dependencies."""

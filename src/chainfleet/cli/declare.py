@@ -1,0 +1,163 @@
+"""The commands that change nothing: init, schema, check, plan, render."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from chainfleet.model.errors import ChainfleetError, InputError
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.fleet_file import json_schema
+from chainfleet.model.region import REGION_SETS, region_set
+from chainfleet.model.task import Phase, Plan, TaskKind
+from chainfleet.scheduling.planning import make_plan, select
+
+from .options import PolicyOptions, load, machine
+
+_NEW_FLEET = """\
+# chainfleet schema > fleet.schema.json gives completion in editors.
+name: {name}
+
+network:
+  chain_id: {chain_id}
+  validators_per_region: 2
+  block_period_seconds: 5
+  request_timeout_seconds: 10
+
+regions:
+{regions}
+
+contracts:
+  chains:
+    - name: {name}
+      chain_id: {chain_id}
+
+deployment:
+  mode: ultra
+"""
+
+
+def print_new_fleet(name: str, chain_id: int, regions: int) -> None:
+    """Print a fleet file to start from."""
+    names = region_set(REGION_SETS[1])
+    if not 2 <= regions <= len(names):
+        raise InputError(f"--regions {regions}: give 2 to {len(names)}")
+    listed = "\n".join(f"  - {region}" for region in names[:regions])
+    typer.echo(_NEW_FLEET.format(name=name, chain_id=chain_id, regions=listed), nl=False)
+
+
+def print_schema() -> None:
+    """Print the JSON Schema of the fleet file."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def run_plan(path: Path, policy: PolicyOptions, *, as_json: bool) -> None:
+    """Print the plan of a fleet with the policy that is in effect."""
+    from chainfleet.scheduling.bounds import lower_bound
+
+    loaded = load(path)
+    plan = make_plan(loaded.fleet, loaded.revision, machine=machine(), overrides=policy.overrides(loaded.fleet))
+    plan = select(plan, policy.selection())
+    bound = lower_bound(plan)
+    if as_json:
+        typer.echo(json.dumps(_plan_document(loaded.fleet, plan, bound.seconds, bound.binding), indent=1))
+        return
+    fleet = loaded.fleet
+    typer.echo(f"{fleet.name}: {fleet.validator_count} validators in {len(fleet.regions)} regions, revision {plan.revision}")
+    typer.echo(f"mode {plan.mode.value}, {len(plan.tasks)} tasks, {sum(len(t.needs) + len(t.after) for t in plan.tasks)} edges")
+    typer.echo(f"\n{'phase':<16}{'tasks':>6}{'at once':>9}")
+    ceilings = {limit.name: limit.capacity for limit in plan.limits}
+    for phase in Phase:
+        works = [task for task in plan.tasks if task.phase is phase and task.kind is TaskKind.WORK]
+        if works:
+            typer.echo(f"{phase.value:<16}{len(works):>6}{ceilings[f'{phase.value}/slots']:>9.0f}")
+    for index, wave in enumerate(plan.waves, start=1):
+        typer.echo(f"wave {index}: {len(wave)} regions ({', '.join(wave)})")
+    retry = plan.policy.retry
+    attempts = max(task.max_attempts for task in plan.tasks)
+    typer.echo(f"\nretries: {attempts} attempts, waits up to {retry.base_s:g} s doubling to {retry.cap_s:g} s, full jitter")
+    typer.echo(f"no deployment of this plan can be faster than {_minutes(bound.seconds)} (bound by {bound.binding})")
+    for name, place in sorted(loaded.unresolved.items()):
+        typer.echo(f"not set yet: {name} ({place})")
+
+
+def run_check(path: Path, *, as_json: bool) -> int:
+    """Check everything that can be checked before anything exists; returns the exit code."""
+    from chainfleet.drivers.besu.check import check_network
+
+    loaded = load(path)
+    make_plan(loaded.fleet, loaded.revision)
+    rows: list[dict[str, Any]] = [
+        {"severity": finding.severity, "message": finding.message, "place": _place_of(loaded, finding.place)}
+        for finding in check_network(loaded.fleet)
+    ]
+    rows += [
+        {"severity": "warning", "message": f"environment variable {name} is not set", "place": str(place)}
+        for name, place in sorted(loaded.unresolved.items())
+    ]
+    rows += _check_tools()
+    errors = sum(row["severity"] == "error" for row in rows)
+    if as_json:
+        typer.echo(json.dumps({"fleet": loaded.fleet.name, "ok": not errors, "findings": rows}, indent=1))
+    else:
+        for row in rows:
+            typer.echo(f"{row['severity']:<8} {row['place']}: {row['message']}")
+        verdict = f"{errors} errors" if errors else "ok"
+        typer.echo(f"{loaded.fleet.name}: {verdict}, {len(rows) - errors} warnings")
+    return InputError.exit_code if errors else 0
+
+
+def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -> None:
+    """Write every region's Kubernetes objects as YAML."""
+    from chainfleet.drivers.besu.render import write_rendered
+
+    from .options import TargetOptions
+
+    loaded = load(path)
+    folder = TargetOptions(state).state_folder(loaded.fleet.name)
+    written = write_rendered(loaded.fleet, output, workspace=folder.workspace)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(output), "files": [str(file) for file in written]}, indent=1))
+    else:
+        typer.echo(f"{len(written)} files in {output}/, one folder per region")
+
+
+def _check_tools() -> list[dict[str, Any]]:
+    import os
+
+    from chainfleet.drivers.terraform import check_tool
+
+    try:
+        tool = check_tool(os.environ)
+    except ChainfleetError as error:
+        return [{"severity": "error", "message": str(error), "place": "this machine"}]
+    return [{"severity": "info", "message": f"{tool.name} {tool.version}", "place": "this machine"}]
+
+
+def _place_of(loaded: Any, place: Any) -> str:
+    return str(loaded.place(*place)) if isinstance(place, tuple) else str(place)
+
+
+def _plan_document(fleet: Fleet, plan: Plan, bound_s: float, bound_by: str) -> dict[str, Any]:
+    return {
+        "fleet": plan.fleet,
+        "revision": plan.revision,
+        "mode": plan.mode.value,
+        "regions": [region.name for region in fleet.regions],
+        "validators": fleet.validator_count,
+        "waves": [list(wave) for wave in plan.waves],
+        "limits": {limit.name: {"kind": limit.kind.value, "capacity": limit.capacity, "rate_per_s": limit.rate_per_s} for limit in plan.limits},
+        "lower_bound_s": round(bound_s, 3),
+        "bound_by": bound_by,
+        "tasks": [
+            {"id": t.id, "kind": t.kind.value, "needs": list(t.needs), "after": list(t.after), "median_s": t.estimate.median_s}
+            for t in plan.tasks
+        ],
+    }
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,172 @@
+"""The commands that run something: deploy, resume, retry, verify, destroy, emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from chainfleet.model.errors import InputError
+from chainfleet.model.event import Verdict
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Plan
+from chainfleet.runtime.coordinator import Coordinator, Observer
+from chainfleet.runtime.operations import (
+    Environment,
+    RunResult,
+    continue_run,
+    new_run_name,
+    open_environment,
+    read_run,
+    scaled,
+    start_run,
+    task_environ,
+)
+from chainfleet.runtime.report import write_report
+from chainfleet.runtime.state import StateFolder
+from chainfleet.scheduling.planning import Selection, make_destroy_plan, make_plan, select
+
+from .options import PolicyOptions, Target, TargetOptions, load, machine, open_target, remember_target
+from .summary import print_result
+from .views import Screen, choose_screen
+
+EXIT_OF = {Verdict.SUCCEEDED: 0, Verdict.FAILED: 1, Verdict.DEGRADED: 6, Verdict.CANCELLED: 130}
+
+MakeObservers = Callable[[Coordinator], Sequence[Observer]]
+Work = Callable[[Environment, MakeObservers], Coroutine[Any, Any, RunResult]]
+
+
+def run_deploy(path: Path, target: TargetOptions, policy: PolicyOptions, *, yes: bool, plain: bool, as_json: bool) -> int:
+    """Deploy a fleet; returns the exit code."""
+    declared = load(path)
+    if not target.emulated and target.env_file is None and _recalled(target.state_folder(declared.fleet.name)) is None:
+        declared.require_environment()
+    # Bad options are told before a cloud is started or a question asked.
+    select(make_plan(declared.fleet, declared.revision, overrides=policy.overrides(declared.fleet)), policy.selection())
+    _confirm(declared.fleet, target, yes=yes)
+    state = target.state_folder(declared.fleet.name)
+    with open_target(target, state) as cloud:
+        loaded = load(path, cloud.environ)
+        loaded.require_environment()
+        fleet = scaled(loaded.fleet, cloud.time_scale)
+        plan = make_plan(fleet, loaded.revision, machine=machine(), overrides=policy.overrides(fleet))
+        plan = select(plan, policy.selection())
+
+        async def work(environment: Environment, observers: MakeObservers) -> RunResult:
+            remember_target(state, target, cloud)
+            return await start_run(environment, plan, new_run_name("deploy"), observers)
+
+        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+
+
+def run_resume(path: Path, target: TargetOptions, *, retry: list[str] | None, plain: bool, as_json: bool) -> int:
+    """Go on with the last run, or retry what failed in it; returns the exit code."""
+    declared = load(path)
+    state = target.state_folder(declared.fleet.name)
+    view = read_run(state, declared.fleet.name)
+    if view.plan is None:
+        raise InputError(f"run {view.run} has no plan", way_out="deploy again: what exists is adopted")
+    with open_target(target, state) as cloud:
+        loaded = load(path, cloud.environ)
+        loaded.require_environment()
+        _same_fleet(view.plan, loaded.revision, path)
+        fleet = scaled(loaded.fleet, cloud.time_scale)
+
+        async def work(environment: Environment, observers: MakeObservers) -> RunResult:
+            return await continue_run(environment, view, observers, retry=retry)
+
+        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+
+
+def run_verify(path: Path, target: TargetOptions, *, plain: bool, as_json: bool) -> int:
+    """Verify everything anew; returns the exit code."""
+    declared = load(path)
+    state = target.state_folder(declared.fleet.name)
+    read_run(state, declared.fleet.name)
+    with open_target(target, state) as cloud:
+        loaded = load(path, cloud.environ)
+        fleet = scaled(loaded.fleet, cloud.time_scale)
+        plan = select(make_plan(fleet, loaded.revision, machine=machine()), Selection(only=("verification",)))
+
+        async def work(environment: Environment, observers: MakeObservers) -> RunResult:
+            return await start_run(environment, plan, new_run_name("verify"), observers)
+
+        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+
+
+def run_destroy(path: Path, target: TargetOptions, *, confirm: str | None, plain: bool, as_json: bool) -> int:
+    """Take a fleet down; returns the exit code."""
+    declared = load(path)
+    state = target.state_folder(declared.fleet.name)
+    read_run(state, declared.fleet.name)
+    _confirm_destroy(declared.fleet, confirm)
+    with open_target(target, state) as cloud:
+        loaded = load(path, cloud.environ)
+        loaded.require_environment()
+        fleet = scaled(loaded.fleet, cloud.time_scale)
+        plan = make_destroy_plan(make_plan(fleet, loaded.revision, machine=machine()), fleet)
+
+        async def work(environment: Environment, observers: MakeObservers) -> RunResult:
+            return await start_run(environment, plan, new_run_name("destroy"), observers, undo=True)
+
+        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+
+
+def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> int:
+    """Run the emulated cloud in the foreground until it is interrupted."""
+    from chainfleet.emulator.process import main as emulate
+
+    from .options import DEFAULT_TIME_SCALE
+
+    arguments = ["--state", str(state), "--time-scale", str(time_scale or DEFAULT_TIME_SCALE)]
+    return emulate([*arguments, *(["--faults", faults] if faults else [])]) or 0
+
+
+def _run(fleet: Fleet, state: StateFolder, cloud: Target, work: Work, *, plain: bool, as_json: bool) -> int:
+    with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
+        screen = choose_screen(plain=plain, as_json=as_json)
+        with screen:
+            result = asyncio.run(work(environment, lambda coordinator: _watch(coordinator, screen, fleet)))
+        report = state.report(result.run)
+        write_report(report, fleet, result.view)
+    print_result(fleet, result, report, as_json=as_json)
+    return EXIT_OF[result.finish.verdict]
+
+
+def _watch(coordinator: Coordinator, screen: Screen, fleet: Fleet) -> Sequence[Observer]:
+    screen.attach(coordinator, fleet)
+    return [screen]
+
+
+def _recalled(state: StateFolder) -> Any:
+    return state.recall("target")
+
+
+def _same_fleet(plan: Plan, revision: str, path: Path) -> None:
+    if plan.revision != revision:
+        message = f"{path} has changed since that run (revision {plan.revision}, now {revision})"
+        raise InputError(message, way_out="run `chainfleet deploy`: what exists is adopted, only the difference is done")
+
+
+def _confirm(fleet: Fleet, target: TargetOptions, *, yes: bool) -> None:
+    if yes or target.emulated:
+        return
+    text = f"Deploy {fleet.name}: {fleet.validator_count} validators in {len(fleet.regions)} regions?"
+    if not sys.stdin.isatty():
+        raise InputError("there is nobody to ask", way_out="give --yes")
+    if not typer.confirm(text, err=True):
+        raise InputError("not confirmed; nothing was done")
+
+
+def _confirm_destroy(fleet: Fleet, confirm: str | None) -> None:
+    text = f"This deletes {fleet.validator_count} validators in {len(fleet.regions)} regions: the chain ends. Type its name"
+    if confirm is None:
+        if not sys.stdin.isatty():
+            raise InputError("there is nobody to ask", way_out=f"give --confirm {fleet.name}")
+        confirm = typer.prompt(text, err=True)
+    if confirm != fleet.name:
+        raise InputError(f"`{confirm}` is not the fleet's name; nothing was done", way_out=f"type {fleet.name}")

@@ -1,0 +1,246 @@
+"""The `chainfleet` command. Bodies are imported when a command runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    name="chainfleet",
+    help="Deploys one Hyperledger Besu QBFT network to many cloud regions at once.\n\n"
+    "Example: chainfleet deploy examples/chain-138.yaml --emulated --yes",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 all well, 1 failed, 2 wrong input, 3 this machine lacks something, 4 ledger unusable, "
+    "5 another process runs this environment, 6 ended degraded, 130 cancelled.",
+)
+
+FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
+StateOpt = Annotated[Optional[Path], typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+ModeOpt = Annotated[Optional[str], typer.Option("--mode", help="sequential, standard, max or ultra.")]
+WavesOpt = Annotated[Optional[str], typer.Option("--waves", help="Sizes of the waves: 8,16 or 25%,75% or names joined by +.")]
+OnlyOpt = Annotated[Optional[list[str]], typer.Option("--only", help="Only this phase, region or task pattern (repeatable).")]
+SkipOpt = Annotated[Optional[list[str]], typer.Option("--skip", help="Leave out this phase, region or task pattern (repeatable).")]
+FromOpt = Annotated[Optional[str], typer.Option("--from", help="Start at this phase.")]
+CeilingOpt = Annotated[Optional[list[str]], typer.Option("--ceiling", help="PHASE=N: at most N at once (repeatable).")]
+EmulatedOpt = Annotated[bool, typer.Option("--emulated", help="Deploy to the emulated cloud: no account needed.")]
+ScaleOpt = Annotated[Optional[float], typer.Option("--time-scale", help="How much faster than real the emulated cloud is.")]
+FaultsOpt = Annotated[Optional[str], typer.Option("--faults", help="Faults of the emulated cloud: a file, or `storm`.")]
+EnvFileOpt = Annotated[Optional[Path], typer.Option("--env-file", help="JSON file of environment variables to use.")]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
+PlainOpt = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
+
+
+@app.command(epilog="Example: chainfleet init --name my-chain --regions 24 > fleet.yaml")
+def init(
+    name: Annotated[str, typer.Option("--name", help="Name of the fleet.")] = "my-chain",
+    chain_id: Annotated[int, typer.Option("--chain-id", help="Chain id.")] = 1138,
+    regions: Annotated[int, typer.Option("--regions", help="How many of the recommended regions.")] = 24,
+) -> None:
+    """Print a fleet file to start from."""
+    from .declare import print_new_fleet
+
+    print_new_fleet(name, chain_id, regions)
+
+
+@app.command(epilog="Example: chainfleet schema > fleet.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of the fleet file, for editors."""
+    from .declare import print_schema
+
+    print_schema()
+
+
+@app.command(epilog="Example: chainfleet check examples/chain-138.yaml")
+def check(fleet: FleetArg, json_: JsonOpt = False) -> None:
+    """Check a fleet: the file, the chain's rules, and what this machine has."""
+    from .declare import run_check
+
+    raise typer.Exit(run_check(fleet, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet plan examples/chain-138.yaml --mode max --waves 8,16")
+def plan(
+    fleet: FleetArg,
+    mode: ModeOpt = None,
+    waves: WavesOpt = None,
+    only: OnlyOpt = None,
+    skip: SkipOpt = None,
+    from_: FromOpt = None,
+    ceiling: CeilingOpt = None,
+    json_: JsonOpt = False,
+) -> None:
+    """Show what would be done, in which order, and under which limits. Changes nothing."""
+    from .declare import run_plan
+    from .options import PolicyOptions
+
+    run_plan(fleet, PolicyOptions(mode, waves, only, skip, from_, ceiling), as_json=json_)
+
+
+@app.command(epilog="Example: chainfleet render examples/chain-138.yaml --output manifests/")
+def render(
+    fleet: FleetArg,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to, one folder per region.")] = Path("rendered"),
+    state: StateOpt = None,
+    json_: JsonOpt = False,
+) -> None:
+    """Write the Kubernetes objects of every region as YAML, for git and GitOps."""
+    from .declare import run_render
+
+    run_render(fleet, output, state, as_json=json_)
+
+
+@app.command(epilog="Example: chainfleet deploy examples/chain-138.yaml --emulated --yes")
+def deploy(
+    fleet: FleetArg,
+    mode: ModeOpt = None,
+    waves: WavesOpt = None,
+    only: OnlyOpt = None,
+    skip: SkipOpt = None,
+    from_: FromOpt = None,
+    ceiling: CeilingOpt = None,
+    state: StateOpt = None,
+    emulated: EmulatedOpt = False,
+    time_scale: ScaleOpt = None,
+    faults: FaultsOpt = None,
+    env_file: EnvFileOpt = None,
+    allow_mainnet: MainnetOpt = False,
+    yes: YesOpt = False,
+    plain: PlainOpt = False,
+    json_: JsonOpt = False,
+) -> None:
+    """Deploy the fleet; what is already right is left as it is."""
+    from .deploy import run_deploy
+    from .options import PolicyOptions, TargetOptions
+
+    target = TargetOptions(state, emulated, time_scale, faults, env_file, allow_mainnet)
+    policy = PolicyOptions(mode, waves, only, skip, from_, ceiling)
+    raise typer.Exit(run_deploy(fleet, target, policy, yes=yes, plain=plain, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet resume examples/chain-138.yaml")
+def resume(
+    fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, plain: PlainOpt = False, json_: JsonOpt = False
+) -> None:
+    """Go on with a run that was stopped or killed."""
+    from .deploy import run_resume
+    from .options import TargetOptions
+
+    target = TargetOptions(state, env_file=env_file)
+    raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet retry examples/chain-138.yaml northeurope")
+def retry(
+    fleet: FleetArg,
+    what: Annotated[Optional[list[str]], typer.Argument(help="Phase, region or task pattern; all that failed if left out.")] = None,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
+    plain: PlainOpt = False,
+    json_: JsonOpt = False,
+) -> None:
+    """Try again what failed in the last run, and what waited for it."""
+    from .deploy import run_resume
+    from .options import TargetOptions
+
+    target = TargetOptions(state, env_file=env_file)
+    raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet verify examples/chain-138.yaml")
+def verify(
+    fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, plain: PlainOpt = False, json_: JsonOpt = False
+) -> None:
+    """Verify every region and the network as a whole; reads only."""
+    from .deploy import run_verify
+    from .options import TargetOptions
+
+    raise typer.Exit(run_verify(fleet, TargetOptions(state, env_file=env_file), plain=plain, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet destroy examples/chain-138.yaml")
+def destroy(
+    fleet: FleetArg,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
+    confirm: Annotated[Optional[str], typer.Option("--confirm", help="The fleet's name, instead of being asked.")] = None,
+    plain: PlainOpt = False,
+    json_: JsonOpt = False,
+) -> None:
+    """Take the fleet down: every resource that chainfleet made, in reverse order."""
+    from .deploy import run_destroy
+    from .options import TargetOptions
+
+    target = TargetOptions(state, env_file=env_file)
+    raise typer.Exit(run_destroy(fleet, target, confirm=confirm, plain=plain, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet status examples/chain-138.yaml")
+def status(
+    fleet: FleetArg,
+    state: StateOpt = None,
+    run: Annotated[Optional[str], typer.Option("--run", help="Name of the run; the last one by default.")] = None,
+    json_: JsonOpt = False,
+) -> None:
+    """Show how a run stands: per region and phase, what failed and why."""
+    from .status import run_status
+
+    raise typer.Exit(run_status(fleet, state, run, as_json=json_))
+
+
+@app.command(epilog="Example: chainfleet emulator --state /tmp/cloud --time-scale 60")
+def emulator(
+    state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of the emulated cloud.")] = Path(".chainfleet/emulator"),
+    time_scale: ScaleOpt = None,
+    faults: FaultsOpt = None,
+) -> None:
+    """Run the emulated cloud in the foreground: ARM, Kubernetes, Besu and Mainnet on loopback."""
+    from .deploy import run_emulator
+
+    raise typer.Exit(run_emulator(state, time_scale, faults))
+
+
+def _mount_families() -> None:
+    """Add command families that live in modules of their own, only when one of them is asked for."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    first = words[0] if words else ""
+    if first == "besu":
+        from .besu import app as besu
+
+        app.add_typer(besu, name="besu")
+    elif first == "oracle":
+        from .oracle import app as oracle
+
+        app.add_typer(oracle, name="oracle")
+    else:
+        # Their helps alone, without importing what they need.
+        app.add_typer(typer.Typer(), name="besu", help="Encode and check what identifies a Besu network, by hand.")
+        app.add_typer(typer.Typer(), name="oracle", help="The oracle's relayer between chains.")
+
+
+def main() -> None:
+    """Entry point: runs a command and turns the errors that are meant for people into one line and an exit code."""
+    from chainfleet.model.errors import ChainfleetError
+
+    _mount_families()
+    try:
+        app()
+    except ChainfleetError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.echo("cancelled", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

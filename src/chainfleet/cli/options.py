@@ -1,0 +1,149 @@
+"""What the commands' options mean: which fleet, which state folder, which policy, which cloud."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from chainfleet.model.errors import InputError
+from chainfleet.model.fleet import Ceilings, Fleet
+from chainfleet.model.fleet_file import LoadedFleet, load_fleet
+from chainfleet.model.task import Mode, Phase
+from chainfleet.runtime.state import StateFolder
+from chainfleet.scheduling.planning import Machine, Overrides, Selection
+
+DEFAULT_TIME_SCALE = 60.0
+"""An hour of the real clouds passes in a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOptions:
+    """How to roll out, as given on the command line; None leaves what the fleet declares."""
+
+    mode: str | None = None
+    waves: str | None = None
+    only: list[str] | None = None
+    skip: list[str] | None = None
+    start: str | None = None
+    ceiling: list[str] | None = None
+
+    def overrides(self, fleet: Fleet) -> Overrides:
+        """The planner's view; raises InputError for words that mean nothing."""
+        return Overrides(
+            mode=None if self.mode is None else _choice(Mode, self.mode, "--mode"),
+            waves=None if self.waves is None else tuple(part.strip() for part in self.waves.split(",")),
+            ceilings=self._ceilings(fleet),
+        )
+
+    def selection(self) -> Selection:
+        """What to keep of the plan."""
+        start = None if self.start is None else _choice(Phase, self.start, "--from")
+        return Selection(tuple(self.only or ()), tuple(self.skip or ()), start)
+
+    def _ceilings(self, fleet: Fleet) -> Ceilings | None:
+        if not self.ceiling:
+            return None
+        changes = {}
+        for text in self.ceiling:
+            phase, _, number = text.partition("=")
+            _choice(Phase, phase, "--ceiling")
+            if not number.isdigit() or int(number) < 1:
+                raise InputError(f"--ceiling {text}: give PHASE=N with N at least 1")
+            changes[phase] = int(number)
+        return fleet.deployment.ceilings.model_copy(update=changes)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """Where to deploy to."""
+
+    state: Path | None = None
+    emulated: bool = False
+    time_scale: float | None = None
+    faults: str | None = None
+    env_file: Path | None = None
+    allow_mainnet: bool = False
+
+    def state_folder(self, fleet_name: str) -> StateFolder:
+        """The state folder; `.chainfleet/NAME` where none was given."""
+        return StateFolder(self.state or Path(".chainfleet") / fleet_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cloud that is ready to be used.
+
+    Attributes:
+        environ: variables to lay over this process's environment.
+        time_scale: how much faster than real it is.
+        emulated: whether it is ours.
+    """
+
+    environ: Mapping[str, str]
+    time_scale: float = 1.0
+    emulated: bool = False
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedFleet:
+    """Read a fleet file; `environ` is laid over this process's environment."""
+    return load_fleet(str(path), lambda name: Path(name).read_text(encoding="utf-8"), {**os.environ, **(environ or {})})
+
+
+@contextmanager
+def open_target(options: TargetOptions, state: StateFolder) -> Iterator[Target]:
+    """Make the cloud ready: start the emulated one if asked for, or take the operator's own environment."""
+    remembered = state.recall("target") or {}
+    emulated = options.emulated or (remembered.get("emulated", False) and options.env_file is None)
+    allow = {"CHAINFLEET_ALLOW_MAINNET": "1"} if options.allow_mainnet or remembered.get("allow_mainnet") else {}
+    if not emulated:
+        scale = options.time_scale or remembered.get("time_scale") or 1.0
+        yield Target({**_env_file(options.env_file), **allow}, time_scale=scale)
+        return
+    from chainfleet.emulator.client import start
+
+    scale = options.time_scale or remembered.get("time_scale") or DEFAULT_TIME_SCALE
+    with start(state.prepare().emulator, time_scale=scale, faults=options.faults) as running:
+        yield Target(dict(running.environment), time_scale=scale, emulated=True)
+
+
+def remember_target(state: StateFolder, options: TargetOptions, target: Target) -> None:
+    """Keep what later commands on this state folder need to reach the same cloud."""
+    facts = {"emulated": target.emulated, "time_scale": target.time_scale, "allow_mainnet": options.allow_mainnet}
+    state.remember("target", facts)
+
+
+def machine() -> Machine:
+    """What of this machine a plan may use: half of the memory that is free now, at least 1 GiB."""
+    import psutil
+
+    free_mib = psutil.virtual_memory().available // 2**20
+    return Machine(memory_mib=max(1024, free_mib // 2))
+
+
+def _env_file(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--env-file {path}: {error}", way_out="give a JSON object of variable names to values") from None
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise InputError(f"--env-file {path}: not a JSON object of names to texts")
+    return content
+
+
+E = TypeVar("E", Mode, Phase)
+
+
+def _choice(kind: type[E], word: str, option: str) -> E:
+    try:
+        return kind(word)
+    except ValueError:
+        known = ", ".join(item.value for item in kind)
+        raise InputError(f"{option} {word}: not known", way_out=f"one of {known}") from None
+

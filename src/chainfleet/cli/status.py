@@ -1,0 +1,94 @@
+"""`chainfleet status`: how a run stands, read from the ledger; works beside a running deployment."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from chainfleet.ledger.projection import RunView
+from chainfleet.model.event import TaskState, Verdict
+from chainfleet.model.task import Phase
+from chainfleet.runtime.operations import failed_tasks, read_run
+
+from .options import TargetOptions, load
+from .views import SYMBOLS, first_line
+
+
+def run_status(path: Path, state: Path | None, run: str | None, *, as_json: bool) -> int:
+    """Print the state of a run; returns 0, or 1 if something failed in it."""
+    fleet = load(path).fleet
+    view = read_run(TargetOptions(state).state_folder(fleet.name), fleet.name, run)
+    document = status_document(view)
+    if as_json:
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        _print(document, view)
+    return 1 if document["failed"] else 0
+
+
+def status_document(view: RunView) -> dict[str, Any]:
+    """A run as JSON values."""
+    assert view.plan is not None
+    regions: dict[str, dict[str, str]] = {}
+    for region in sorted({task.region for task in view.plan.tasks if task.region}):
+        for phase in Phase:
+            states = [view.states[t.id] for t in view.plan.tasks if t.region == region and t.phase is phase]
+            if states:
+                regions.setdefault(region, {})[phase.value] = worst(states).value
+    verdict = view.finish.verdict.value if view.finish else "unfinished"
+    return {
+        "run": view.run,
+        "fleet": view.plan.fleet,
+        "mode": view.plan.mode.value,
+        "verdict": verdict,
+        "elapsed_s": round(view.last, 1),
+        "tasks": dict(Counter(state.value for state in view.states.values())),
+        "retries": view.retries,
+        "throttled": view.throttled,
+        "regions": regions,
+        "failed": [{"task": task.id, "cause": cause} for task, cause in failed_tasks(view)],
+        "incidents": view.incidents,
+        "network": dict(view.outputs.get("verification/network/network", {})),
+    }
+
+
+_ORDER = (
+    TaskState.FAILED,
+    TaskState.CANCELLED,
+    TaskState.SKIPPED,
+    TaskState.BACKING_OFF,
+    TaskState.AT_GATE,
+    TaskState.RUNNING,
+    TaskState.READY,
+    TaskState.WAITING,
+    TaskState.SUCCEEDED,
+)
+
+
+def worst(states: list[TaskState]) -> TaskState:
+    """What an operator must know first of several tasks."""
+    return min(states, key=_ORDER.index)
+
+
+def _print(document: dict[str, Any], view: RunView) -> None:
+    tasks = ", ".join(f"{count} {state}" for state, count in document["tasks"].items())
+    typer.echo(f"{document['run']}: {document['verdict']} after {document['elapsed_s']} s ({tasks})")
+    phases = [phase.value for phase in Phase if any(phase.value in row for row in document["regions"].values())]
+    typer.echo(f"{'region':<20}" + "".join(f"{phase:^16}" for phase in phases))
+    for region, row in document["regions"].items():
+        cells = (SYMBOLS[TaskState(row[phase])] if phase in row else " " for phase in phases)
+        typer.echo(f"{region:<20}" + "".join(f"{cell:^16}" for cell in cells))
+    for item in document["failed"]:
+        typer.echo(f"✖ {item['task']}: {first_line(item['cause'])}")
+    network = document["network"]
+    if network:
+        peers = f"peers {network['peers_min']} to {network['peers_max']}"
+        typer.echo(f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}")
+    if view.finish is None:
+        typer.echo("not finished: `chainfleet resume` goes on, if no process runs it")
+    elif view.finish.verdict is not Verdict.SUCCEEDED:
+        typer.echo("`chainfleet retry` tries again what failed")

@@ -1,0 +1,116 @@
+"""The last thing an operator reads: how a run ended, with what, how fast, and where the report lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from chainfleet.model.event import Verdict
+from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.operations import RunResult, failed_tasks
+from chainfleet.runtime.report import critical_chain
+from chainfleet.scheduling.bounds import lower_bound
+
+from .views import first_line
+
+NETWORK = "verification/network/network"
+
+
+def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool) -> None:
+    """Print the end of a run."""
+    document = result_document(fleet, result, report)
+    if as_json:
+        typer.echo(json.dumps(document, indent=1))
+        return
+    typer.echo("")
+    typer.echo(f"{document['verdict'].upper()}: {fleet.name}, {document['regions_succeeded']} of {document['regions']} regions")
+    _print_network(document["network"])
+    if document["round_equal"] is not None:
+        typer.echo(f"  oracle        round read back on every chain, {'equal' if document['round_equal'] else 'NOT EQUAL'}")
+    changed = f"{document['changed']} changed, {document['unchanged']} already right"
+    typer.echo(f"  tasks         {document['tasks']} in {document['attempts']} attempts, {document['retries']} retries; {changed}")
+    typer.echo(f"  duration      {document['duration_s']:.1f} s, {document['ratio']:.2f} × the lower bound ({document['bound_by']})")
+    typer.echo(f"  time          {_where(document)}")
+    for item in document["failed"]:
+        typer.echo(f"  failed        {item['task']}: {first_line(item['cause'])}")
+    if result.finish.reason:
+        typer.echo(f"  reason        {result.finish.reason}")
+    typer.echo(f"  report        {report}")
+    if result.finish.verdict is Verdict.CANCELLED:
+        typer.echo("  next          `chainfleet resume` goes on from here")
+    elif document["failed"]:
+        typer.echo("  next          `chainfleet retry` tries again what failed")
+
+
+def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, Any]:
+    """The end of a run as JSON values."""
+    view, plan = result.view, result.view.plan
+    assert plan is not None
+    learned = {span.task: span.end - span.start for span in view.spans if span.ok and span.end is not None}
+    bound = lower_bound(plan, learned)
+    network = dict(view.outputs.get(NETWORK, {}))
+    ended = [span for span in view.spans if span.ok]
+    verdicts = [verdict.value for verdict in result.finish.regions.values()]
+    return {
+        "run": result.run,
+        "fleet": fleet.name,
+        "mode": plan.mode.value,
+        "verdict": result.finish.verdict.value,
+        "regions": len(fleet.regions),
+        "regions_succeeded": verdicts.count("succeeded"),
+        "network": network,
+        "contracts": network.get("contracts", {}),
+        "round_equal": network.get("round_equal"),
+        "tasks": len(plan.tasks),
+        "attempts": len(view.spans),
+        "retries": view.retries,
+        "throttled": view.throttled,
+        "changed": sum(span.changed for span in ended),
+        "unchanged": sum(not span.changed for span in ended),
+        "duration_s": round(view.last, 2),
+        "lower_bound_s": round(bound.seconds, 2),
+        "bound_by": bound.binding,
+        "ratio": round(view.last / bound.seconds, 3) if bound.seconds else 0.0,
+        "own_s": round(result.own_s, 3),
+        "cpu_s": round(result.cpu_s, 2),
+        "terraform_cpu_s": round(result.children_cpu_s, 2),
+        "waiting_s": waiting(result),
+        "failed": [{"task": task.id, "cause": cause} for task, cause in failed_tasks(view)],
+        "incidents": view.incidents,
+        "report": str(report),
+    }
+
+
+def waiting(result: RunResult) -> dict[str, float]:
+    """Seconds of the critical chain by phase, and what of it was waiting for a free limit or a retry."""
+    seconds: dict[str, float] = {}
+    chain = critical_chain(result.view)
+    for before, span in zip([None, *chain], chain, strict=False):
+        phase = span.task.split("/", 1)[0]
+        end = span.end or span.start
+        gap = span.start - (before.end or 0.0) if before else span.start
+        seconds[phase] = round(seconds.get(phase, 0.0) + end - span.start, 2)
+        seconds["held back"] = round(seconds.get("held back", 0.0) + max(0.0, gap), 2)
+    return seconds
+
+
+def _where(document: dict[str, Any]) -> str:
+    duration = document["duration_s"] or 1.0
+    parts = [f"{phase} {100 * seconds / duration:.0f} %" for phase, seconds in document["waiting_s"].items()]
+    cpu = f"CPU: terraform {document['terraform_cpu_s']:.1f} s, chainfleet {document['cpu_s']:.1f} s"
+    return f"{', '.join(parts)}; chainfleet itself {100 * document['own_s'] / duration:.1f} %; {cpu}"
+
+
+def _print_network(network: dict[str, Any]) -> None:
+    if not network:
+        return
+    ready = f"{network['ready']} of {network['validators']} ready (quorum {network['quorum']})"
+    peers = f"peers {network['peers_min']} to {network['peers_max']}"
+    typer.echo(f"  validators    {ready}, {peers}")
+    typer.echo(f"  head          block {network['head']}, advancing from {network['head_before']}")
+    for chain, facts in network.get("contracts", {}).items():
+        code = "code as built" if facts["code_equal"] else "CODE DIFFERS"
+        typer.echo(f"  contract      {chain}: {facts['address']} ({code})")

@@ -1,0 +1,210 @@
+"""What an operator sees while a run goes on: a live matrix on a terminal, plain lines elsewhere, nothing with --json."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from chainfleet.model.event import AttemptFailed, Command, Event, Finish, Incident, StateChanged, TaskState
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Phase
+from chainfleet.runtime.coordinator import Coordinator
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PLAIN_EVERY_S = 2.0
+LIVE_EVERY_S = 0.25
+
+SYMBOLS: Mapping[TaskState, str] = {
+    TaskState.WAITING: "·",
+    TaskState.READY: "○",
+    TaskState.RUNNING: "▶",
+    TaskState.BACKING_OFF: "↻",
+    TaskState.AT_GATE: "⏸",
+    TaskState.SUCCEEDED: "✔",
+    TaskState.FAILED: "✖",
+    TaskState.SKIPPED: "–",
+    TaskState.CANCELLED: "■",
+}
+
+
+class Screen(Protocol):
+    """Shows a run; also an observer of it."""
+
+    def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
+        """Tell it whom to look at."""
+        ...
+
+    def see(self, at: float, things: Sequence[Event | Command]) -> None:
+        """Take note of what happened."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+def choose_screen(*, plain: bool, as_json: bool) -> Screen:
+    """The right screen for where the output goes; NO_COLOR and dumb terminals are respected."""
+    if as_json:
+        return SilentScreen()
+    if plain or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainScreen()
+    return LiveScreen()
+
+
+class SilentScreen:
+    """Shows nothing."""
+
+    def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
+        """Nothing to look at."""
+
+    def see(self, at: float, things: Sequence[Event | Command]) -> None:
+        """Nothing to show."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        return None
+
+
+class PlainScreen(SilentScreen):
+    """A line every two seconds, and one for each thing that went wrong."""
+
+    def __init__(self) -> None:
+        self._coordinator: Coordinator | None = None
+        self._next = 0.0
+
+    def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
+        """Say what begins."""
+        self._coordinator = coordinator
+        plan = coordinator.plan
+        counts = f"{len(fleet.regions)} regions, {fleet.validator_count} validators, {len(plan.tasks)} tasks"
+        self._line(f"{coordinator.run}: {fleet.name}, mode {plan.mode.value}, {counts}")
+
+    def see(self, at: float, things: Sequence[Event | Command]) -> None:
+        """Print trouble at once, progress now and then."""
+        assert self._coordinator is not None
+        for thing in things:
+            if isinstance(thing, AttemptFailed):
+                self._line(f"{at:7.1f}s  ✖ {thing.task} attempt {thing.attempt} ({thing.error_class}): {first_line(thing.message)}")
+            elif isinstance(thing, StateChanged) and thing.state is TaskState.FAILED:
+                self._line(f"{at:7.1f}s  ✖ {thing.task} FAILED: {first_line(thing.reason)}")
+            elif isinstance(thing, Incident):
+                self._line(f"{at:7.1f}s  ! {thing.message}")
+        ended = any(isinstance(thing, Finish) for thing in things)
+        if at >= self._next or ended:
+            self._next = at + PLAIN_EVERY_S
+            self._line(progress_line(self._coordinator, at))
+
+    def _line(self, text: str) -> None:
+        print(text, flush=True)  # noqa: T201  # this is the terminal
+
+
+class LiveScreen(SilentScreen):
+    """The region × phase matrix, redrawn four times a second at most."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._coordinator: Coordinator | None = None
+        self._regions: tuple[str, ...] = ()
+        self._trouble: list[str] = []
+        self._drawn = 0.0
+        self._live = Live(console=Console(highlight=False), auto_refresh=False, transient=False)
+
+    def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
+        """Draw the first picture."""
+        self._coordinator = coordinator
+        self._regions = tuple(region.name for region in fleet.regions)
+
+    def see(self, at: float, things: Sequence[Event | Command]) -> None:
+        """Redraw if it is time."""
+        for thing in things:
+            if isinstance(thing, AttemptFailed):
+                self._trouble.append(f"{at:6.1f}s {thing.task} ({thing.error_class}): {first_line(thing.message)}")
+            elif isinstance(thing, Incident):
+                self._trouble.append(f"{at:6.1f}s {thing.message}")
+        ended = any(isinstance(thing, Finish) for thing in things)
+        if ended or time.monotonic() - self._drawn >= LIVE_EVERY_S:
+            self._drawn = time.monotonic()
+            self._live.update(self._picture(at), refresh=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._live.stop()
+
+    def _picture(self, at: float) -> RenderableType:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        assert self._coordinator is not None
+        table = Table(box=None, padding=(0, 1), show_edge=False)
+        table.add_column("region", no_wrap=True)
+        phases = [phase for phase in Phase if any(task.phase is phase for task in self._coordinator.plan.tasks)]
+        for phase in phases:
+            table.add_column(phase.value, justify="center", no_wrap=True)
+        states = self._coordinator.scheduler.region_states()
+        for region in self._regions:
+            row = states.get(region, {})
+            table.add_row(region, *(_cell(row.get(phase)) for phase in phases))
+        trouble = [Text(line[:118], style="yellow") for line in self._trouble[-4:]]
+        return Group(table, Text(progress_line(self._coordinator, at), style="bold"), *trouble)
+
+
+_STYLES = {
+    TaskState.SUCCEEDED: "green",
+    TaskState.RUNNING: "cyan",
+    TaskState.BACKING_OFF: "yellow",
+    TaskState.FAILED: "bold red",
+    TaskState.SKIPPED: "red",
+    TaskState.CANCELLED: "magenta",
+}
+
+
+def _cell(state: TaskState | None) -> RenderableType:
+    from rich.text import Text
+
+    if state is None:
+        return Text(" ")
+    return Text(SYMBOLS[state], style=_STYLES.get(state, "dim"))
+
+
+def progress_line(coordinator: Coordinator, at: float) -> str:
+    """One line: elapsed and remaining time, what is done, what binds, retries, limits that are held back."""
+    scheduler = coordinator.scheduler
+    total: Counter[TaskState] = Counter()
+    parts = []
+    for phase, counts in scheduler.counts().items():
+        total.update(counts)
+        amount = sum(counts.values())
+        if amount:
+            parts.append(f"{phase.value[:6]} {counts.get(TaskState.SUCCEEDED, 0)}/{amount}")
+    line = f"{at:7.1f}s  {' '.join(parts)}"
+    extra = [f"running {total[TaskState.RUNNING]}"]
+    if coordinator.view.retries:
+        extra.append(f"retries {coordinator.view.retries}")
+    throttled = [limit for limit in scheduler.limits() if limit.throttled]
+    extra += [f"{limit.name} throttled {limit.throttled}×" for limit in throttled[:2]]
+    if scheduler.finished is None:
+        extra.append(f"about {scheduler.remaining_s(at):.0f} s left")
+        extra.append(f"binds: {scheduler.bottleneck(at).text}")
+    return f"{line} | {', '.join(extra)}"
+
+
+def first_line(text: str) -> str:
+    """The first line of a message, cut to fit a terminal."""
+    line = text.strip().split("\n", 1)[0]
+    return line if len(line) <= 150 else line[:149] + "…"

@@ -1,0 +1,232 @@
+"""The loop that joins scheduler, ledger and attempts.
+
+Order of things, which recovery relies on: an event is handled, the commands it caused are recorded, and only when
+they are durable do attempts start (intent before effect). Outputs are recorded before the success that announces them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chainfleet.ledger.codec import encode
+from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.projection import RunView
+from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.model.event import (
+    CancelAttempt,
+    CancelRequested,
+    Command,
+    Event,
+    Finish,
+    GateDecided,
+    OpenGate,
+    StartAttempt,
+    TimePassed,
+    WakeAt,
+)
+from chainfleet.model.task import Plan, Task
+from chainfleet.scheduling.scheduler import Scheduler
+
+from .attempts import AttemptEnd
+
+LEASE_RENEWAL_S = 5.0
+
+
+class Observer(Protocol):
+    """Sees every event and command once it happened: the terminal, a report, a metric."""
+
+    def see(self, at: float, things: Sequence[Event | Command]) -> None:
+        """Take note; must be quick and must not raise."""
+        ...
+
+
+RunAttempt = Callable[[Task, StartAttempt], "asyncio.Future[AttemptEnd] | Any"]
+DecideGate = Callable[[Task, RunView], GateDecided]
+
+
+@dataclass(slots=True)
+class Accounting:
+    """Where the coordinator's own time went, in seconds of its thread."""
+
+    scheduling_s: float = 0.0
+    recording_s: float = 0.0
+    observing_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.scheduling_s + self.recording_s + self.observing_s
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """Runs one plan to its end.
+
+    Attributes:
+        plan: what to do.
+        run: name of the run in the ledger.
+        ledger: where everything is recorded.
+        lease: proof that this process may have effects.
+        run_attempt: carries out one attempt (see `attempts.run_attempt`).
+        decide_gate: judges a gate between waves.
+        observers: who wants to see everything.
+        offset_s: seconds that earlier processes spent on this run; its axis goes on from there.
+    """
+
+    plan: Plan
+    run: str
+    ledger: Ledger
+    lease: Lease
+    run_attempt: RunAttempt
+    decide_gate: DecideGate
+    observers: Sequence[Observer] = ()
+    offset_s: float = 0.0
+    view: RunView = field(init=False)
+    scheduler: Scheduler = field(init=False)
+    accounting: Accounting = field(default_factory=Accounting)
+    _tasks: dict[str, Task] = field(init=False)
+    _running: dict[tuple[str, int], asyncio.Task[None]] = field(default_factory=dict)
+    _inbox: asyncio.Queue[tuple[Event, Mapping[str, Any] | None]] = field(init=False)
+    _began: float = field(init=False)
+    _wake_at: float | None = None
+    _lost: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.scheduler = Scheduler(self.plan)
+        self.view = RunView(self.run)
+        self.view.see(self.plan, 0.0)
+        self._tasks = {task.id: task for task in self.plan.tasks}
+        self._inbox = asyncio.Queue()
+        self._began = time.monotonic()
+
+    def now(self) -> float:
+        """Seconds on the run's axis."""
+        return self.offset_s + time.monotonic() - self._began
+
+    def send(self, event: Event) -> None:
+        """Hand in an event from outside (pause, cancel, an observation); same thread only."""
+        self._inbox.put_nowait((event, None))
+
+    async def drive(self, first: Iterable[Event]) -> Finish:
+        """Run until the plan is finished and nothing runs any more.
+
+        Raises:
+            LeaseLost: another coordinator took over; every attempt has been stopped.
+            EnvironmentProblem: the ledger can't be written; every attempt has been stopped.
+        """
+        for event in first:
+            self.send(event)
+        renewal = asyncio.create_task(self._renew_lease())
+        try:
+            while self.scheduler.finished is None or self._running or not self._inbox.empty():
+                await self._step()
+                if self._lost is not None:
+                    raise self._lost
+        finally:
+            renewal.cancel()
+            await self._stop_all()
+        assert self.scheduler.finished is not None
+        return self.scheduler.finished
+
+    async def _step(self) -> None:
+        """Wait for something to happen, then take up everything that has."""
+        pause = None if self._wake_at is None else max(0.0, self._wake_at - self.now())
+        try:
+            async with asyncio.timeout(pause):
+                batch = [await self._inbox.get()]
+        except TimeoutError:
+            self._wake_at = None
+            batch = [(TimePassed(), None)]
+        while not self._inbox.empty():
+            batch.append(self._inbox.get_nowait())
+        if self._lost is None:
+            self._handle(batch)
+
+    def _handle(self, batch: list[tuple[Event, Mapping[str, Any] | None]]) -> None:
+        entries: list[Entry] = []
+        things: list[Event | Command] = []
+        commands: list[Command] = []
+        now = self.now()
+        clock = time.perf_counter()
+        for event, outputs in batch:
+            if outputs is not None:
+                subject = getattr(event, "task", "")
+                self.view.outputs[subject] = outputs
+                entries.append(Entry(self.run, now, "outputs", subject, json.dumps(outputs)))
+            caused = self.scheduler.handle(event, now)
+            commands += caused
+            things += [event, *caused]
+        self.accounting.scheduling_s += time.perf_counter() - clock
+        clock = time.perf_counter()
+        entries += [Entry(self.run, now, "record", getattr(t, "task", ""), encode(t)) for t in things if not isinstance(t, WakeAt)]
+        durable = self.ledger.append(entries)
+        self.accounting.recording_s += time.perf_counter() - clock
+        clock = time.perf_counter()
+        for thing in things:
+            self.view.see(thing, now)
+        for observer in self.observers:
+            observer.see(now, things)
+        self.accounting.observing_s += time.perf_counter() - clock
+        self._obey(commands, durable)
+
+    def _obey(self, commands: list[Command], durable: Future[int]) -> None:
+        for command in commands:
+            match command:
+                case StartAttempt():
+                    key = (command.task, command.attempt)
+                    self._running[key] = asyncio.create_task(self._attempt(command, durable), name=command.task)
+                case CancelAttempt():
+                    running = self._running.get((command.task, command.attempt))
+                    if running is not None:
+                        running.cancel()
+                case OpenGate():
+                    self.send(self.decide_gate(self._tasks[command.task], self.view))
+                case WakeAt():
+                    self._wake_at = command.at if self._wake_at is None else min(self._wake_at, command.at)
+
+    async def _attempt(self, start: StartAttempt, durable: Future[int]) -> None:
+        try:
+            await asyncio.wrap_future(durable)
+            event, outputs = await self.run_attempt(self._tasks[start.task], start)
+            self._inbox.put_nowait((event, outputs or None))
+        except asyncio.CancelledError:
+            # Stopped before the driver had begun: the intent is recorded, so its end must be too.
+            self._inbox.put_nowait((_never_began(start), None))
+        except Exception as error:  # noqa: BLE001  # lease lost, disk full: the run can't go on
+            self._give_up(error)
+        finally:
+            self._running.pop((start.task, start.attempt), None)
+            if not self._running and self.scheduler.finished is not None:
+                self._inbox.put_nowait((TimePassed(), None))
+
+    async def _renew_lease(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_RENEWAL_S)
+            try:
+                self.lease.renew()
+            except Exception as error:  # noqa: BLE001
+                self._give_up(error)
+                return
+
+    def _give_up(self, error: BaseException) -> None:
+        self._lost = self._lost or error
+        self._inbox.put_nowait((CancelRequested(), None))
+
+    async def _stop_all(self) -> None:
+        for task in list(self._running.values()):
+            task.cancel()
+        if self._running:
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+
+def _never_began(start: StartAttempt) -> Event:
+    from chainfleet.model.errors import ErrorClass
+    from chainfleet.model.event import AttemptFailed
+
+    return AttemptFailed(start.task, start.attempt, ErrorClass.CANCELLED, "cancelled before it began")

@@ -1,0 +1,256 @@
+"""What an operator can do with an environment: the same functions behind the command line and the portal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from chainfleet.ledger.codec import encode
+from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.projection import RunView, project
+from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.model.errors import InputError
+from chainfleet.model.event import CancelRequested, Event, Finish, RetryRequested, RunStarted, TaskState
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Plan, Task
+from chainfleet.scheduling.planning.selection import matches
+
+from .attempts import Surroundings, run_attempt
+from .coordinator import Coordinator, Observer
+from .gates import decide_gate
+from .registry import driver_of
+from .state import StateFolder
+
+
+@dataclass(slots=True)
+class Environment:
+    """A fleet with its state folder, opened for running: ledger and lease are held.
+
+    Attributes:
+        fleet: the resolved fleet.
+        state: its folder.
+        environ: endpoints and credentials for tools and clients.
+        ledger: the open ledger.
+        lease: held as long as the environment is open.
+        outputs: what tasks left behind in earlier runs.
+    """
+
+    fleet: Fleet
+    state: StateFolder
+    environ: Mapping[str, str]
+    ledger: Ledger
+    lease: Lease
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended and everything that is known of it."""
+
+    run: str
+    finish: Finish
+    view: RunView
+    own_s: float
+    """Seconds the coordinator itself was busy: scheduling, recording, showing."""
+    cpu_s: float
+    """CPU seconds of this process during the run, drivers included."""
+    children_cpu_s: float
+    """CPU seconds of the tools that were run (Terraform)."""
+
+
+@contextmanager
+def open_environment(fleet: Fleet, state: StateFolder, environ: Mapping[str, str]) -> Iterator[Environment]:
+    """Open an environment for running; one process at a time.
+
+    Raises:
+        LeaseLost: another process runs it.
+        LedgerError, EnvironmentProblem: see `Ledger`.
+    """
+    state.prepare()
+    ledger = Ledger(state.ledger, fleet.name)
+    try:
+        lease = Lease(state.ledger)
+        try:
+            yield Environment(fleet, state, environ, ledger, lease, _all_outputs(ledger))
+        finally:
+            lease.release()
+    finally:
+        ledger.close()
+
+
+def read_run(state: StateFolder, fleet_name: str, run: str | None = None) -> RunView:
+    """Read a run (the last one by default) without holding anything.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    if not state.ledger.exists():
+        raise InputError(f"{state.root} has no ledger: nothing was deployed from here", way_out="chainfleet deploy FLEET")
+    ledger = Ledger(state.ledger, fleet_name)
+    try:
+        runs = ledger.runs()
+        if not runs:
+            raise InputError(f"{state.root} has no run yet", way_out="chainfleet deploy FLEET")
+        name = run or runs[-1]
+        if name not in runs:
+            raise InputError(f"no run `{name}`", way_out=f"known: {', '.join(runs[-5:])}")
+        return project(name, ledger.records(name))
+    finally:
+        ledger.close()
+
+
+def new_run_name(kind: str) -> str:
+    """A name that sorts by time, e.g. `20261123-230501-deploy`."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}"
+
+
+async def start_run(
+    environment: Environment,
+    plan: Plan,
+    run: str,
+    make_observers: Callable[[Coordinator], Sequence[Observer]],
+    *,
+    undo: bool = False,
+) -> RunResult:
+    """Run a new plan to its end."""
+    body = encode(plan)
+    environment.ledger.append([Entry(run, 0.0, "record", "", body)]).result()
+    return await _run(environment, plan, run, [RunStarted()], make_observers, undo=undo)
+
+
+async def continue_run(
+    environment: Environment,
+    view: RunView,
+    make_observers: Callable[[Coordinator], Sequence[Observer]],
+    *,
+    retry: Sequence[str] | None = None,
+) -> RunResult:
+    """Go on with a run that was cut off, or try again what failed in it.
+
+    Args:
+        environment: of the run.
+        view: the run as the ledger has it.
+        make_observers: see `start_run`.
+        retry: words (phase, region, pattern of ids) naming failed tasks; empty means all that failed;
+            None leaves failed ones alone and only goes on with what was not over.
+    """
+    assert view.plan is not None
+    keep = {TaskState.SUCCEEDED, TaskState.FAILED}
+    done = {task: state for task, state in view.states.items() if state in keep}
+    # Attempts that were cut off count as made, so that numbers (and their logs) are never used twice.
+    events: list[Event] = [RunStarted(done=done, attempts=dict(view.attempts))]
+    if retry is not None:
+        failed = [task for task in view.plan.tasks if view.states[task.id] is TaskState.FAILED]
+        chosen = tuple(t.id for t in failed if not retry or any(matches(t, word) for word in retry))
+        if chosen:
+            events.append(RetryRequested(chosen))
+    environment.outputs.update(view.outputs)
+    undo = view.run.endswith("-destroy")
+    return await _run(environment, view.plan, view.run, events, make_observers, offset_s=view.last, undo=undo)
+
+
+async def _run(
+    environment: Environment,
+    plan: Plan,
+    run: str,
+    first: Sequence[Event],
+    make_observers: Callable[[Coordinator], Sequence[Observer]],
+    *,
+    offset_s: float = 0.0,
+    undo: bool = False,
+) -> RunResult:
+    progress: dict[str, str] = {}
+    coordinator = Coordinator(
+        plan=plan,
+        run=run,
+        ledger=environment.ledger,
+        lease=environment.lease,
+        run_attempt=lambda task, start: run_attempt(task, start, surroundings, driver_of, undo=undo),
+        decide_gate=decide_gate,
+        offset_s=offset_s,
+    )
+    surroundings = Surroundings(
+        fleet=environment.fleet,
+        workspace=environment.state.workspace,
+        environ=environment.environ,
+        log_path=lambda task, attempt: environment.state.log(run, task, attempt),
+        outputs=lambda task: _output(coordinator.view, environment.outputs, task),
+        fence=environment.lease.check,
+        observed=coordinator.send,
+        progress=progress.__setitem__,
+    )
+    coordinator.observers = make_observers(coordinator)
+    own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
+    with _interruptible(coordinator):
+        finish = await coordinator.drive(first)
+    return RunResult(
+        run,
+        finish,
+        coordinator.view,
+        own_s=coordinator.accounting.total_s,
+        cpu_s=_cpu_s(resource.RUSAGE_SELF) - own,
+        children_cpu_s=_cpu_s(resource.RUSAGE_CHILDREN) - children,
+    )
+
+
+def _cpu_s(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+@contextmanager
+def _interruptible(coordinator: Coordinator) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop cleanly; what was done stays recorded, and `resume` goes on from there."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handled = []
+    for number in signals:
+        # Where the loop runs outside the main thread there are no signals to take.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, coordinator.send, CancelRequested())
+            handled.append(number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _output(view: RunView, earlier: Mapping[str, Mapping[str, Any]], task: str) -> Mapping[str, Any]:
+    return view.outputs[task] if task in view.outputs else earlier[task]
+
+
+def _all_outputs(ledger: Ledger) -> dict[str, Mapping[str, Any]]:
+    outputs: dict[str, Mapping[str, Any]] = {}
+    for run in ledger.runs():
+        if run.endswith("-destroy"):
+            outputs.clear()
+            continue
+        outputs.update({r.subject: json.loads(r.body) for r in ledger.records(run) if r.kind == "outputs"})
+    return outputs
+
+
+def task_environ(overrides: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with overrides laid over it."""
+    return {**os.environ, **overrides}
+
+
+def scaled(fleet: Fleet, time_scale: float) -> Fleet:
+    """The same fleet on a cloud that is that many times faster than the real ones."""
+    return fleet.model_copy(update={"deployment": fleet.deployment.model_copy(update={"time_scale": time_scale})})
+
+
+def failed_tasks(view: RunView) -> list[tuple[Task, str]]:
+    """Tasks that failed, with their cause."""
+    assert view.plan is not None
+    return [(t, view.reasons.get(t.id, "")) for t in view.plan.tasks if view.states.get(t.id) is TaskState.FAILED]
+
+

@@ -1,0 +1,76 @@
+"""The state folder of one environment: where the ledger, the drivers' files and the runs' logs lie."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainfleet.model.errors import EnvironmentProblem
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Paths inside one `--state` folder.
+
+    Attributes:
+        root: the folder; mode 0700, for it holds keys.
+    """
+
+    root: Path
+
+    def prepare(self) -> StateFolder:
+        """Make the folder if it isn't there; raises EnvironmentProblem where that is not possible."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.workspace.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            way_out = "choose another folder with --state"
+            raise EnvironmentProblem(f"can't use {self.root} as state folder: {reason}", way_out=way_out) from None
+        if not os.access(self.root, os.W_OK):
+            raise EnvironmentProblem(f"no permission to write to {self.root}", way_out="choose another with --state")
+        return self
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's database."""
+        return self.root / "ledger.db"
+
+    @property
+    def workspace(self) -> Path:
+        """What the drivers keep: keys, Terraform states, address book."""
+        return self.root / "workspace"
+
+    @property
+    def emulator(self) -> Path:
+        """The emulated cloud's own folder."""
+        return self.root / "emulator"
+
+    def run(self, run: str) -> Path:
+        """The folder of one run."""
+        return self.root / "runs" / run
+
+    def log(self, run: str, task: str, attempt: int) -> Path:
+        """Log of one attempt."""
+        return self.run(run) / "logs" / f"{task.replace('/', '.')}.{attempt}.log"
+
+    def report(self, run: str) -> Path:
+        """The report of one run."""
+        return self.run(run) / "report.html"
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a small JSON value beside the ledger, e.g. which fleet file this environment was deployed from."""
+        path = self.root / f"{name}.json"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        temporary.replace(path)
+
+    def recall(self, name: str) -> Any:
+        """The value kept under that name, or None."""
+        try:
+            return json.loads((self.root / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
