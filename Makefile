@@ -1,0 +1,41 @@
+# Every target sets up what it needs itself; `make demo` and `make test` work in a fresh clone.
+STATE ?= .chainfleet/demo
+FAULTS ?=
+MODE ?=
+BIN := .venv/bin
+
+.PHONY: help setup setup-dev demo compare test lint bench docs clean
+
+help: ## show this help
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what the demo needs into .venv and tools/anvil
+	@tools/setup demo
+
+setup-dev: ## install what tests, linters and docs need as well
+	@tools/setup dev
+
+demo: setup ## deploy 24 regions and 48 validators on the emulated cloud
+	@rm -rf $(STATE)
+	@$(BIN)/chainfleet deploy examples/chain-138.yaml --emulated --yes --state $(STATE) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MODE),--mode $(MODE))
+
+compare: setup ## run max and ultra one after the other and compare them
+	@$(BIN)/python -m tools.compare
+
+test: setup-dev ## run all tests
+	@$(BIN)/pytest
+
+lint: setup-dev ## ruff, mypy, import-linter
+	@$(BIN)/ruff check src tests tools
+	@$(BIN)/ruff format --check src tests tools
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+docs: setup-dev ## build the documentation, warnings are errors
+	@$(BIN)/mkdocs build --strict --quiet
+
+bench: setup-dev ## run the benchmarks that take minutes, results as tables
+	@tools/bench
+
+clean: ## remove what the targets made, but not state folders
+	@rm -rf .venv site build dist tools/anvil/node_modules contracts/node_modules
