@@ -52,11 +52,13 @@ class Verdict(StrEnum):
 class RunStarted:
     """The run begins, or is resumed: `done` were over before, with their states.
 
-    `attempts` says how many attempts each task has used, so that numbering goes on.
+    `attempts` says how many attempts each task has used, so that numbering goes on. `waived` names the
+    tasks among `done` that an operator asked to skip: dependents take them for succeeded.
     """
 
     done: Mapping[str, TaskState] = field(default_factory=dict)
     attempts: Mapping[str, int] = field(default_factory=dict)
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

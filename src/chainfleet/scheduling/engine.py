@@ -1,0 +1,223 @@
+"""The engine: the state of one run, in integers, and the moves that all events have in common.
+
+What an event means is decided in `attempts`, `throttling` and `requests`; here is what they use: end a
+task, start what may start, fire and set timers, notice the end.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from heapq import heappop, heappush
+
+from chainfleet.model.event import Command, Finish, Incident, OpenGate, StartAttempt, StateChanged, WakeAt
+from chainfleet.model.task import Estimate, Plan
+
+from .admission import Admission
+from .board import Board
+from .breaker import TwinBreaker
+from .budgets import RegionBudget, retryable_tasks
+from .codes import AT_GATE, BACKING_OFF, FAILED, NAMES, READY, RUNNING, SKIPPED, SUCCEEDED, is_over
+from .graph import BARRIER, GATE, Graph
+from .limits import Gauge, gauges
+from .parallelism import parallelism
+from .ranking import expected_durations, order_by, upward_rank
+from .retry import RetryBudget
+from .units import NEVER, SECOND, seconds
+from .verdicts import finish
+
+_RETRY, _LIMIT, _CALM = range(3)
+
+OVER_BUDGET = "failure budget used up"
+
+
+class Engine:
+    """One run of one plan.
+
+    Attributes:
+        now: microseconds; never goes back.
+        running: when each running task's attempt began.
+        retry_at: when each backing-off task becomes ready again.
+        attempts: attempts begun so far by each task; `failures` those that count against its allowance.
+        waive: running tasks that were asked to be skipped; `revive` those asked for again.
+        commands: what has been decided and not been taken yet.
+    """
+
+    def __init__(self, plan: Plan, seed: int, durations: Mapping[str, Estimate] | None) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.graph = Graph(plan)
+        self.durations = expected_durations(plan, self.graph, durations)
+        self.ranks = upward_rank(self.graph, self.durations)
+        self.board = Board(self.graph)
+        self.gauges = gauges(plan.limits, calm_interval(max(self.ranks, default=0)))
+        self.admission = Admission(self.graph, self.gauges, order_by(self.ranks), self.board.states)
+        self.breaker = TwinBreaker()
+        self.budget = RegionBudget(plan, self.graph)
+        self.retries = RetryBudget(plan.policy.retry, retryable_tasks(plan))
+        self.finished: Finish | None = None
+        self.paused = False
+        self.cancelling = False
+        self.now = -NEVER
+        self.running: dict[int, int] = {}
+        self.retry_at: dict[int, int] = {}
+        self.attempts = array("i", bytes(4 * self.graph.size))
+        self.failures: dict[int, int] = {}
+        self.waive: set[int] = set()
+        self.revive: set[int] = set()
+        self.commands: list[Command] = []
+        self._timers: list[tuple[int, int, int]] = []
+        self._calming: set[int] = set()
+        self._wake_at = NEVER
+
+    # --- moves -----------------------------------------------------------------------------------
+
+    def end(self, task: int, state: int, reason: str = "") -> None:
+        """A task is over; what it held has been released before."""
+        if self.board.states[task] == READY:
+            self.admission.withdraw(task)
+        self.retry_at.pop(task, None)
+        self.board.end(task, state, reason)
+
+    def back_off(self, task: int, wait: int, reason: str) -> None:
+        """Wait without a slot: everything was released when the attempt ended."""
+        at = self.retry_at[task] = self.now + max(1, wait)
+        self.board.move(task, BACKING_OFF, reason)
+        heappush(self._timers, (at, _RETRY, task))
+
+    def tell(self, message: str, tasks: tuple[str, ...], fingerprint: str = "") -> None:
+        """Report an incident."""
+        self.tell_changes()
+        self.commands.append(Incident(message, tasks, fingerprint))
+
+    def settle(self) -> None:
+        """Work out anew who waits and who is ready; every queue is built again."""
+        if self.budget.restart({self.graph.region_of(t) for t in self.board.tasks_in(FAILED)}):
+            self._tell_closed()
+        self.board.settle()
+        self.admission.reset(self.admission.order)
+
+    def close_regions(self) -> None:
+        """Too many regions have failed: those not begun are not begun any more."""
+        self._tell_closed()
+        for task in range(self.graph.size):
+            if not is_over(self.board.states[task]) and self.budget.bars(self.graph.region_of(task)):
+                self.end(task, SKIPPED, OVER_BUDGET)
+
+    def _tell_closed(self) -> None:
+        failed = tuple(sorted(str(self.graph.regions[r]) for r in self.budget.failed))
+        text = f"{len(failed)} regions failed, {self.budget.allowed} may; no further region is begun"
+        self.tell(text, failed)
+
+    # --- going on --------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Do everything that has become possible, until nothing more is."""
+        while True:
+            self._take_ready()
+            if not self.paused and not self.cancelling:
+                for task in self.admission.grants(self.now):
+                    self._start(task)
+            self.tell_changes()
+            if not self._release_the_stuck():
+                break
+        if self.board.over == self.graph.size and self.finished is None:
+            self.finished = finish(self.board, cancelled=self.cancelling)
+            self.commands.append(self.finished)
+        self._set_timers()
+
+    def _take_ready(self) -> None:
+        while ready := self.board.take_ready():
+            for task in ready:
+                if self.board.states[task] != READY:
+                    continue
+                if self.budget.closed and self.budget.bars(self.graph.region_of(task)):
+                    self.end(task, SKIPPED, OVER_BUDGET)
+                elif self.graph.kind[task] == BARRIER:
+                    self.board.end(task, SUCCEEDED)
+                else:
+                    self.admission.offer(task)
+
+    def _start(self, task: int) -> None:
+        name = self.graph.names[task]
+        if self.graph.kind[task] == GATE:
+            self.board.move(task, AT_GATE)
+            self.tell_changes()
+            self.commands.append(OpenGate(name))
+            return
+        wide = parallelism(self.board, self.gauges, task)
+        self.attempts[task] += 1
+        self.budget.begun.add(self.graph.region_of(task))
+        self.running[task] = self.now
+        self.board.move(task, RUNNING)
+        self.tell_changes()
+        timeout = self.plan.tasks[task].timeout_s
+        self.commands.append(StartAttempt(name, self.attempts[task], timeout, wide))
+
+    def _release_the_stuck(self) -> bool:
+        """If only tasks held back by the breaker are left, skip them: every run ends."""
+        if self.paused or self.running or self.retry_at or not self.admission.shelf:
+            return False
+        held = self.admission.shelved()
+        if not held or self.board.count(AT_GATE) or self.board.count(READY) > len(held):
+            return False
+        for task in held:
+            self.end(task, SKIPPED, "held back: its twins failed alike")
+        self.admission.shelf.clear()
+        return True
+
+    def tell_changes(self) -> None:
+        """Report the transitions made so far."""
+        names = self.graph.names
+        for task, state, reason in self.board.changes:
+            at = self.retry_at.get(task) if state == BACKING_OFF else None
+            moment = None if at is None else seconds(at)
+            self.commands.append(StateChanged(names[task], NAMES[state], reason, moment))
+        self.board.changes.clear()
+
+    # --- timers ----------------------------------------------------------------------------------
+
+    def fire_timers(self) -> None:
+        """Do what was due until now."""
+        timers = self._timers
+        while timers and timers[0][0] <= self.now:
+            at, kind, which = heappop(timers)
+            if kind == _LIMIT:
+                self.admission.timer_fired(self.gauges[which], at)
+            elif kind == _CALM:
+                self._calm(self.gauges[which])
+            elif self.retry_at.get(which) == at:
+                del self.retry_at[which]
+                self.board.move(which, READY)
+                self.admission.offer(which)
+
+    def _set_timers(self) -> None:
+        for at, gauge in self.admission.timers(self.now):
+            heappush(self._timers, (at, _LIMIT, gauge.index))
+        if self._timers and self.finished is None:
+            soonest = self._timers[0][0]
+            if soonest < self._wake_at or self._wake_at <= self.now:
+                self._wake_at = soonest
+                self.commands.append(WakeAt(seconds(soonest)))
+
+    def watch_calm(self, gauge: Gauge) -> None:
+        """See to it that calm opens a lowered limit again."""
+        level = gauge.meter.adaptive
+        if level is None or level.value >= level.top or gauge.index in self._calming:
+            return
+        self._calming.add(gauge.index)
+        heappush(self._timers, (max(level.due(), self.now + 1), _CALM, gauge.index))
+
+    def _calm(self, gauge: Gauge) -> None:
+        self._calming.discard(gauge.index)
+        if gauge.meter.calm(self.now):
+            self.admission.touch(gauge)
+        self.watch_calm(gauge)
+
+
+def calm_interval(critical_path: int) -> int:
+    """Microseconds between two moves of an adaptive limit: a 240th of the critical path, at most 10 s.
+
+    Tied to the plan, so that a run in an emulated cloud that goes 60 times faster adapts 60 times faster.
+    """
+    return max(SECOND // 20, min(10 * SECOND, critical_path // 240))
