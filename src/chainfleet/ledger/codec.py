@@ -67,12 +67,12 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
 def _build(cls: type[T], body: Mapping[str, Any]) -> T:
-    hints = _hints(cls)
+    hints: dict[str, Any] = _hints(cls)  # type: ignore[arg-type]  # mypy doesn't know classes are hashable
     unknown = set(body) - set(hints)
     if unknown:
         raise KeyError(f"{cls.__name__}.{min(unknown)}")

@@ -88,6 +88,7 @@ class Ledger:
         self._wall = wall
         self._queue: queue.Queue[_Batch | None] = queue.Queue(maxsize=10_000)
         self._failure: Exception | None = None
+        self._pages: int | None = None
         connection = _open(path)
         try:
             _prepare(connection, path, fleet)
@@ -122,6 +123,10 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise _damaged(self.path, error) from None
         return [row[0] for row in rows]
+
+    def limit_pages(self, pages: int) -> None:
+        """Let the file grow to that many pages at most; a budget against filling a shared disk."""
+        self._pages = pages
 
     def close(self) -> None:
         """Write what is queued and close; raises EnvironmentProblem if something could not be written."""
@@ -158,6 +163,8 @@ class Ledger:
         sql = "INSERT INTO record (run, wall, at, kind, subject, body) VALUES (?, ?, ?, ?, ?, ?)"
         wall = self._wall()
         try:
+            if self._pages is not None:
+                connection.execute(f"PRAGMA max_page_count = {self._pages:d}")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 rows = ((e.run, wall, e.at, e.kind, e.subject, e.body) for entries, _ in batches for e in entries)

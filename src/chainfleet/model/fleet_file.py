@@ -208,7 +208,8 @@ def _check_chains(fleet: Fleet, document: Document) -> None:
 
 def _explain(error: ValidationError, document: Document) -> FleetError:
     """Turn pydantic's first complaint into one line with its place and what would be right."""
-    details = error.errors()
+    # A misspelt key is also a missing one: the misspelling is the cause.
+    details = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     item = details[0]
     path: Path = item["loc"]
     dotted = ".".join(str(part) for part in path)
