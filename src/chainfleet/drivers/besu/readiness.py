@@ -1,0 +1,86 @@
+"""Waiting for a validator's pod, and telling why it doesn't come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from chainfleet.drivers.kubernetes import names
+from chainfleet.drivers.kubernetes.client import Cluster
+from chainfleet.model.errors import ErrorClass, TaskFailed
+
+from .pacing import Pace
+
+_LOOK_EVERY_S = 60
+"""How long nothing may happen before the pod itself is looked at."""
+_RESTARTS_ARE_A_LOOP = 3
+_BAD_IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError")
+
+
+def is_running(live: Mapping[str, Any] | None) -> bool:
+    """Whether a validator's StatefulSet wants one pod and has it ready."""
+    if live is None:
+        return False
+    status = live.get("status") or {}
+    generation = live["metadata"].get("generation", 0)
+    return bool(
+        live["spec"].get("replicas") == 1
+        and status.get("readyReplicas") == 1
+        and status.get("observedGeneration", generation) >= generation
+    )
+
+
+async def until_ready(cluster: Cluster, index: int, pace: Pace, timeout_s: float) -> None:
+    """Watch a validator's StatefulSet until its pod is ready.
+
+    Raises:
+        TaskFailed: what keeps the pod from becoming ready, as far as it shows; TIMEOUT if it doesn't.
+    """
+    deadline = time.monotonic() + timeout_s
+    name = names.validator(index)
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            slice_s = min(left, pace.scaled(_LOOK_EVERY_S, least=2))
+            await cluster.wait_for("StatefulSet", name, names.NAMESPACE, is_running, max(0.1, slice_s))
+            return
+        except TaskFailed as error:
+            if error.error_class is not ErrorClass.TIMEOUT:
+                raise
+            pod = await cluster.get("Pod", f"{name}-0", names.NAMESPACE)
+            trouble = pod_trouble(pod, f"{name} in {cluster.name}")
+            if trouble is not None:
+                raise trouble from error
+            if time.monotonic() >= deadline:
+                message = f"{name} in {cluster.name} isn't ready after {timeout_s:.0f} s"
+                raise TaskFailed(ErrorClass.TIMEOUT, message, fingerprint="besu:not-ready") from error
+
+
+def pod_trouble(pod: Mapping[str, Any] | None, name: str) -> TaskFailed | None:
+    """Return why a pod won't become ready by waiting, or None if it may."""
+    status: Mapping[str, Any] = (pod or {}).get("status") or {}
+    for state in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        trouble = _container_trouble(state, name)
+        if trouble is not None:
+            return trouble
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            message = f"{name} finds no node: {condition.get('message', '')}"
+            return TaskFailed(ErrorClass.CAPACITY, message, fingerprint="besu:unschedulable")
+    return None
+
+
+def _container_trouble(state: Mapping[str, Any], name: str) -> TaskFailed | None:
+    waiting = (state.get("state") or {}).get("waiting") or {}
+    reason, detail = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _BAD_IMAGE:
+        message = f"{name}: {reason} {detail}".rstrip()
+        return TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint=f"besu:{reason}")
+    if reason == "CrashLoopBackOff" and state.get("restartCount", 0) >= _RESTARTS_ARE_A_LOOP:
+        ended = (state.get("lastState") or {}).get("terminated") or {}
+        why = ended.get("message") or ended.get("reason") or detail
+        message = f"{name}: {state.get('name', 'container')} crashes again and again, exit code {ended.get('exitCode', '?')}"
+        text = f"{message} ({why})" if why else message
+        return TaskFailed(ErrorClass.CHAIN_NOT_READY, text, fingerprint="besu:crash-loop")
+    return None

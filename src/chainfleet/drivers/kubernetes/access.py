@@ -1,0 +1,244 @@
+"""How we come by a cluster's client: its kubeconfig from ARM, or a context of the operator's own.
+
+Clients are kept per event loop and cluster: attempts come and go, connections stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from chainfleet.drivers.driver import Attempt
+from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.fleet import Region
+
+from .client import Cluster
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+_API_VERSION = "2025-05-01"
+_PUBLIC_ARM = "https://management.azure.com"
+_PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
+_TIMEOUT_S = 30.0
+
+
+class Clusters:
+    """The clients of one event loop, by cluster."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Cluster] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._arm = _Arm()
+
+    async def of(self, attempt: Attempt, region: Region) -> Cluster:
+        """Return the client of a region's cluster.
+
+        Raises:
+            TaskFailed: the cluster isn't known yet, or access to it is refused.
+        """
+        identity = _identity(attempt, region)
+        async with self._locks.setdefault(identity, asyncio.Lock()):
+            if identity not in self._clients:
+                config = await self._kubeconfig(attempt, region, identity)
+                self._clients[identity] = _connect(region, config)
+            return self._clients[identity]
+
+    async def forget(self, attempt: Attempt, region: Region) -> None:
+        """Drop a client whose credentials ran out; the next attempt fetches new ones."""
+        client = self._clients.pop(_identity(attempt, region), None)
+        if client is not None:
+            await client.close()
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.close()
+
+    async def _kubeconfig(self, attempt: Attempt, region: Region, identity: str) -> Mapping[str, Any]:
+        if region.cloud == "kubeconfig":
+            return _own_kubeconfig(attempt.environ)
+        if region.cloud != "azure":
+            message = f"region {region.name}: clusters of cloud `{region.cloud}` can't be reached yet"
+            raise TaskFailed(ErrorClass.CONFIGURATION, message)
+        return await asyncio.to_thread(self._arm.kubeconfig, dict(attempt.environ), identity)
+
+
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Clusters] = WeakKeyDictionary()
+
+
+def clusters() -> Clusters:
+    """Return the clients of the running event loop, shared by all drivers."""
+    loop = asyncio.get_running_loop()
+    if loop not in _of_loop:
+        _of_loop[loop] = Clusters()
+    return _of_loop[loop]
+
+
+class _Arm:
+    """Asks ARM for kubeconfigs; its token and connections are shared by all regions."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pipelines: dict[tuple[str, ...], PipelineClient[Any, Any]] = {}
+
+    def kubeconfig(self, environ: Mapping[str, str], cluster_id: str) -> Mapping[str, Any]:
+        """Return the kubeconfig of a managed cluster, parsed."""
+        import yaml
+        from azure.core.exceptions import AzureError
+        from azure.core.rest import HttpRequest
+
+        url = f"{_endpoint(environ)}{cluster_id}/listClusterUserCredential?api-version={_API_VERSION}"
+        try:
+            response = self._pipeline(environ).send_request(HttpRequest("POST", url))
+            if response.status_code != 200:
+                raise _arm_failure(response, cluster_id)
+            entries = response.json()["kubeconfigs"]
+            return dict(yaml.safe_load(base64.b64decode(entries[0]["value"])))
+        except AzureError as error:
+            raise _azure_failure(error, cluster_id) from error
+
+    def _pipeline(self, environ: Mapping[str, str]) -> PipelineClient[Any, Any]:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy
+
+        with self._lock:
+            identity = tuple(environ.get(name, "") for name in _IDENTITY_VARIABLES)
+            if identity not in self._pipelines:
+                audience = environ.get("ARM_RESOURCE_MANAGER_AUDIENCE") or _PUBLIC_ARM
+                policy = BearerTokenCredentialPolicy(_credential(environ), f"{audience.rstrip('/')}/.default")
+                self._pipelines[identity] = PipelineClient(
+                    _endpoint(environ),
+                    policies=[policy],
+                    connection_verify=environ.get("REQUESTS_CA_BUNDLE") or True,
+                    connection_timeout=10,
+                    read_timeout=_TIMEOUT_S,
+                )
+            return self._pipelines[identity]
+
+
+_IDENTITY_VARIABLES = (
+    "ARM_RESOURCE_MANAGER_ENDPOINT",
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "REQUESTS_CA_BUNDLE",
+)
+
+
+def _credential(environ: Mapping[str, str]) -> Any:
+    """Return who we are: a service principal, a workload identity or whoever is logged in to `az`."""
+    from azure.identity import AzureCliCredential, ClientSecretCredential, WorkloadIdentityCredential
+
+    tenant = environ.get("AZURE_TENANT_ID") or environ.get("ARM_TENANT_ID") or ""
+    client = environ.get("AZURE_CLIENT_ID") or environ.get("ARM_CLIENT_ID") or ""
+    secret = environ.get("AZURE_CLIENT_SECRET") or environ.get("ARM_CLIENT_SECRET") or ""
+    options: dict[str, Any] = {
+        "authority": environ.get("AZURE_AUTHORITY_HOST")
+        or environ.get("ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST")
+        or _PUBLIC_AUTHORITY,
+        "disable_instance_discovery": environ.get("ARM_DISABLE_INSTANCE_DISCOVERY", "").lower() == "true",
+        "connection_verify": environ.get("REQUESTS_CA_BUNDLE") or True,
+    }
+    if tenant and client and secret:
+        return ClientSecretCredential(tenant, client, secret, **options)
+    token_file = environ.get("AZURE_FEDERATED_TOKEN_FILE")
+    if tenant and client and token_file:
+        return WorkloadIdentityCredential(
+            tenant_id=tenant, client_id=client, token_file_path=token_file, **options
+        )
+    return AzureCliCredential(tenant_id=tenant)
+
+
+def _endpoint(environ: Mapping[str, str]) -> str:
+    return (environ.get("ARM_RESOURCE_MANAGER_ENDPOINT") or _PUBLIC_ARM).rstrip("/")
+
+
+def _identity(attempt: Attempt, region: Region) -> str:
+    if region.cloud == "kubeconfig":
+        return f"context:{region.context or ''}"
+    try:
+        return str(attempt.outputs(f"infrastructure/cluster/{region.name}")["cluster_id"])
+    except KeyError:
+        message = f"region {region.name} has no cluster yet"
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION, message, way_out="deploy its infrastructure first"
+        ) from None
+
+
+def _own_kubeconfig(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    import yaml
+
+    path = Path(environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        message = f"kubeconfig {path} can't be read: {error}"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out="set KUBECONFIG") from error
+    return dict(config)
+
+
+def _connect(region: Region, config: Mapping[str, Any]) -> Cluster:
+    import httpx2
+    from lightkube import AsyncClient, KubeConfig
+    from lightkube.config import client_adapter
+    from lightkube.core.exceptions import ConfigError
+
+    from .names import FIELD_MANAGER
+
+    timeout = httpx2.Timeout(_TIMEOUT_S, connect=10)
+    try:
+        single = KubeConfig.from_dict(dict(config)).get(
+            region.context if region.cloud == "kubeconfig" else None
+        )
+        assert single is not None
+        kube = AsyncClient(single, timeout=timeout, lazy=False, field_manager=FIELD_MANAGER, trust_env=False)
+        http = client_adapter.AsyncClient(
+            single, client_adapter.ConnectionParams(timeout=timeout, trust_env=False)
+        )
+    except (ConfigError, KeyError, OSError, ValueError) as error:
+        message = f"the kubeconfig of {region.name} can't be used: {error}"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
+    return Cluster(region.name, single.cluster.server, kube, http)
+
+
+def _arm_failure(response: Any, cluster_id: str) -> TaskFailed:
+    classes = {
+        401: ErrorClass.AUTHORISATION,
+        403: ErrorClass.AUTHORISATION,
+        404: ErrorClass.CONFIGURATION,
+        409: ErrorClass.CONFLICT,
+        429: ErrorClass.THROTTLED,
+    }
+    code = response.status_code
+    try:
+        problem = response.json().get("error", {})
+        reason = f"{problem.get('code', '')}: {problem.get('message', '')}"
+    except ValueError:
+        reason = response.reason
+    retry_after = response.headers.get("Retry-After", "")
+    return TaskFailed(
+        classes.get(code, ErrorClass.TRANSIENT if code >= 500 else ErrorClass.CONFIGURATION),
+        f"credentials of cluster {cluster_id.rsplit('/', 1)[-1]}: {reason} ({code})",
+        retry_after_s=float(retry_after) if retry_after.isdigit() else None,
+        fingerprint=f"arm:credentials:{code}",
+    )
+
+
+def _azure_failure(error: Exception, cluster_id: str) -> TaskFailed:
+    from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
+
+    what = f"credentials of cluster {cluster_id.rsplit('/', 1)[-1]}"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, ClientAuthenticationError):
+        return TaskFailed(ErrorClass.AUTHORISATION, f"{what}: {reason}", fingerprint="arm:authentication")
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return TaskFailed(ErrorClass.TRANSIENT, f"{what}: {reason}", fingerprint="arm:connection")
+    return TaskFailed(ErrorClass.TRANSIENT, f"{what}: {reason}")

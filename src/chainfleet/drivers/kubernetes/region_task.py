@@ -1,0 +1,59 @@
+"""What every task that works in one region's cluster begins with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from chainfleet.drivers.driver import Attempt
+from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.fleet import Region
+
+from .access import clusters
+from .client import Applied, Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class RegionTask:
+    """An attempt together with its region and the region's cluster."""
+
+    attempt: Attempt
+    region: Region
+    cluster: Cluster
+
+    @classmethod
+    async def of(cls, attempt: Attempt, region_name: str | None = None) -> RegionTask:
+        """Return it for the task's region, or another one."""
+        region = region_of(attempt, region_name)
+        return cls(attempt, region, await clusters().of(attempt, region))
+
+    def log_applied(self, applied: Applied) -> None:
+        """Tell what applying did."""
+        for title in applied.changed:
+            self.attempt.log(f"applied {title}")
+        self.attempt.log(f"{len(applied.changed)} objects changed, {applied.unchanged} were right already")
+
+    @asynccontextmanager
+    async def expiring_credentials(self) -> AsyncIterator[None]:
+        """Turn a refusal of old credentials into one more try with new ones."""
+        try:
+            yield
+        except TaskFailed as error:
+            if error.error_class is ErrorClass.AUTHORISATION and "(401)" in error.message:
+                await clusters().forget(self.attempt, self.region)
+                if self.attempt.number == 1:
+                    message = f"{error.message}; new credentials will be fetched"
+                    raise TaskFailed(ErrorClass.TRANSIENT, message, fingerprint=error.fingerprint) from error
+            raise
+
+
+def region_of(attempt: Attempt, region_name: str | None = None) -> Region:
+    """Return the region that a task is about."""
+    name = region_name or attempt.task.region or attempt.task.subject
+    try:
+        return attempt.fleet.region(name)
+    except KeyError:
+        raise TaskFailed(
+            ErrorClass.INTERNAL, f"task {attempt.task.id} is about no region of the fleet"
+        ) from None
