@@ -14,9 +14,14 @@ from .throttling import attempt_throttled
 
 def succeeded(engine: Engine, event: AttemptSucceeded) -> None:
     """An attempt ended well; news of any but the task's running attempt is ignored."""
-    task = _attempt_over(engine, event.task, event.attempt)
-    if task < 0:
-        return
+    task = engine.graph.index.get(event.task, -1)
+    if is_current(engine, task, event.attempt):
+        end_well(engine, task)
+
+
+def end_well(engine: Engine, task: int) -> None:
+    """The running attempt of a task ended well."""
+    _give_back(engine, task)
     engine.waive.discard(task)
     engine.revive.discard(task)
     if engine.graph.twin[task]:
@@ -26,9 +31,14 @@ def succeeded(engine: Engine, event: AttemptSucceeded) -> None:
 
 def failed(engine: Engine, event: AttemptFailed) -> None:
     """An attempt ended badly; news of any but the task's running attempt is ignored."""
-    task = _attempt_over(engine, event.task, event.attempt)
-    if task < 0:
-        return
+    task = engine.graph.index.get(event.task, -1)
+    if is_current(engine, task, event.attempt):
+        end_badly(engine, task, event)
+
+
+def end_badly(engine: Engine, task: int, event: AttemptFailed) -> None:
+    """The running attempt of a task ended badly."""
+    _give_back(engine, task)
     attempt_throttled(engine, task, event)
     if task in engine.waive:
         engine.waive.discard(task)
@@ -42,14 +52,14 @@ def failed(engine: Engine, event: AttemptFailed) -> None:
         _retry_or_fail(engine, task, event)
 
 
-def _attempt_over(engine: Engine, name: str, attempt: int) -> int:
-    """The running task whose attempt this is, with what it held released; -1 for late news."""
-    task = engine.graph.index.get(name, -1)
-    if task not in engine.running or engine.attempts[task] != attempt:
-        return -1
+def is_current(engine: Engine, task: int, attempt: int) -> bool:
+    """Whether that is the attempt that runs; news of any other comes too late, or twice."""
+    return task in engine.running and engine.attempts[task] == attempt
+
+
+def _give_back(engine: Engine, task: int) -> None:
     del engine.running[task]
     engine.admission.release(task)
-    return task
 
 
 def _retry_or_fail(engine: Engine, task: int, event: AttemptFailed) -> None:

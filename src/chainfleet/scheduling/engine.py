@@ -7,23 +7,21 @@ task, start what may start, fire and set timers, notice the end.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from chainfleet.model.event import Command, Finish, Incident, OpenGate, StartAttempt, StateChanged, WakeAt
-from chainfleet.model.task import Estimate, Plan
+from chainfleet.model.event import Finish
 
 from .admission import Admission
+from .blueprint import Blueprint
 from .board import Board
 from .breaker import TwinBreaker
 from .budgets import RegionBudget, retryable_tasks
-from .codes import AT_GATE, BACKING_OFF, FAILED, NAMES, READY, RUNNING, SKIPPED, SUCCEEDED, is_over
-from .graph import BARRIER, GATE, Graph
+from .codes import AT_GATE, BACKING_OFF, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, is_over
+from .graph import BARRIER, GATE
 from .limits import Gauge, gauges
-from .parallelism import parallelism
-from .ranking import expected_durations, order_by, upward_rank
 from .retry import RetryBudget
-from .units import NEVER, SECOND, seconds
+from .speaking import Speaker
+from .units import NEVER, SECOND
 from .verdicts import finish
 
 _RETRY, _LIMIT, _CALM = range(3)
@@ -40,18 +38,19 @@ class Engine:
         retry_at: when each backing-off task becomes ready again.
         attempts: attempts begun so far by each task; `failures` those that count against its allowance.
         waive: running tasks that were asked to be skipped; `revive` those asked for again.
-        commands: what has been decided and not been taken yet.
+        speaker: is told every decision.
     """
 
-    def __init__(self, plan: Plan, seed: int, durations: Mapping[str, Estimate] | None) -> None:
-        self.plan = plan
+    def __init__(self, blueprint: Blueprint, seed: int, speaker: Speaker) -> None:
+        self.blueprint = blueprint
+        self.plan = plan = blueprint.plan
         self.seed = seed
-        self.graph = Graph(plan)
-        self.durations = expected_durations(plan, self.graph, durations)
-        self.ranks = upward_rank(self.graph, self.durations)
+        self.graph = blueprint.graph
+        self.durations = blueprint.durations
+        self.ranks = blueprint.ranks
         self.board = Board(self.graph)
-        self.gauges = gauges(plan.limits, calm_interval(max(self.ranks, default=0)))
-        self.admission = Admission(self.graph, self.gauges, order_by(self.ranks), self.board.states)
+        self.gauges = gauges(plan.limits, calm_interval(blueprint.critical_path))
+        self.admission = Admission(self.graph, self.gauges, blueprint.order, self.board.states)
         self.breaker = TwinBreaker()
         self.budget = RegionBudget(plan, self.graph)
         self.retries = RetryBudget(plan.policy.retry, retryable_tasks(plan))
@@ -65,7 +64,7 @@ class Engine:
         self.failures: dict[int, int] = {}
         self.waive: set[int] = set()
         self.revive: set[int] = set()
-        self.commands: list[Command] = []
+        self.speaker = speaker
         self._timers: list[tuple[int, int, int]] = []
         self._calming: set[int] = set()
         self._wake_at = NEVER
@@ -88,7 +87,7 @@ class Engine:
     def tell(self, message: str, tasks: tuple[str, ...], fingerprint: str = "") -> None:
         """Report an incident."""
         self.tell_changes()
-        self.commands.append(Incident(message, tasks, fingerprint))
+        self.speaker.incident(message, tasks, fingerprint)
 
     def settle(self) -> None:
         """Work out anew who waits and who is ready; every queue is built again."""
@@ -123,7 +122,7 @@ class Engine:
                 break
         if self.board.over == self.graph.size and self.finished is None:
             self.finished = finish(self.board, cancelled=self.cancelling)
-            self.commands.append(self.finished)
+            self.speaker.finish(self.finished)
         self._set_timers()
 
     def _take_ready(self) -> None:
@@ -139,20 +138,17 @@ class Engine:
                     self.admission.offer(task)
 
     def _start(self, task: int) -> None:
-        name = self.graph.names[task]
         if self.graph.kind[task] == GATE:
             self.board.move(task, AT_GATE)
             self.tell_changes()
-            self.commands.append(OpenGate(name))
+            self.speaker.gate(task)
             return
-        wide = parallelism(self.board, self.gauges, task)
         self.attempts[task] += 1
         self.budget.begun.add(self.graph.region_of(task))
         self.running[task] = self.now
         self.board.move(task, RUNNING)
         self.tell_changes()
-        timeout = self.plan.tasks[task].timeout_s
-        self.commands.append(StartAttempt(name, self.attempts[task], timeout, wide))
+        self.speaker.start(task, self.attempts[task])
 
     def _release_the_stuck(self) -> bool:
         """If only tasks held back by the breaker are left, skip them: every run ends."""
@@ -168,12 +164,9 @@ class Engine:
 
     def tell_changes(self) -> None:
         """Report the transitions made so far."""
-        names = self.graph.names
-        for task, state, reason in self.board.changes:
-            at = self.retry_at.get(task) if state == BACKING_OFF else None
-            moment = None if at is None else seconds(at)
-            self.commands.append(StateChanged(names[task], NAMES[state], reason, moment))
-        self.board.changes.clear()
+        if self.board.changes:
+            self.speaker.changed(self.board.changes, self.retry_at)
+            self.board.changes.clear()
 
     # --- timers ----------------------------------------------------------------------------------
 
@@ -198,7 +191,7 @@ class Engine:
             soonest = self._timers[0][0]
             if soonest < self._wake_at or self._wake_at <= self.now:
                 self._wake_at = soonest
-                self.commands.append(WakeAt(seconds(soonest)))
+                self.speaker.wake(soonest)
 
     def watch_calm(self, gauge: Gauge) -> None:
         """See to it that calm opens a lowered limit again."""

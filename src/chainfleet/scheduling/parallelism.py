@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chainfleet.model.task import Phase
+from collections.abc import Sequence
+
+from chainfleet.model.task import LimitKind, Phase
 
 from .board import Board
 from .codes import READY, RUNNING
@@ -19,7 +21,7 @@ USUAL = 10
 _INFRASTRUCTURE = PHASES.index(Phase.INFRASTRUCTURE)
 
 
-def parallelism(board: Board, gauges: list[Gauge], task: int) -> int:
+def parallelism(board: Board, gauges: Sequence[Gauge], task: int) -> int:
     """Calls at once for an attempt that is about to start.
 
     The infrastructure limit's present capacity is divided among the roots that run or could run now;
@@ -34,7 +36,7 @@ def parallelism(board: Board, gauges: list[Gauge], task: int) -> int:
         meter = gauges[index].meter
         if not isinstance(meter, Slots):
             openness = min(openness, meter.openness)
-        elif not share and gauges[index].limit.kind == "concurrency":
+        elif not share and gauges[index].limit.kind is LimitKind.CONCURRENCY:
             roots = board.phase_count(_INFRASTRUCTURE, READY) + board.phase_count(_INFRASTRUCTURE, RUNNING)
             share = meter.current / max(1.0, min(float(roots), meter.current))
     return max(LEAST, int(share * openness)) if share else USUAL

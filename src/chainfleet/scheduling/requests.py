@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chainfleet.model.errors import PlanError
 from chainfleet.model.event import (
-    CancelAttempt,
     CancelRequested,
     GateDecided,
     PauseRequested,
@@ -101,7 +100,7 @@ def cancel(engine: Engine, _: CancelRequested) -> None:
 
 def _stop(engine: Engine, task: int, reason: str) -> None:
     engine.tell_changes()
-    engine.commands.append(CancelAttempt(engine.graph.names[task], engine.attempts[task], reason))
+    engine.speaker.stop(task, engine.attempts[task], reason)
 
 
 def retry(engine: Engine, event: RetryRequested) -> None:

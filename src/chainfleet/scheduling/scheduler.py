@@ -30,9 +30,12 @@ from chainfleet.model.event import (
 from chainfleet.model.task import Estimate, Phase, Plan
 
 from . import attempts, observing, requests, throttling
+from .blueprint import Blueprint
 from .engine import Engine
 from .limits import LimitView
 from .observing import Bottleneck
+from .parallelism import parallelism
+from .speaking import Commands
 from .units import micros
 
 
@@ -69,7 +72,8 @@ class Scheduler:
 
     def __init__(self, plan: Plan, *, seed: int = 0, durations: Mapping[str, Estimate] | None = None) -> None:
         self.plan = plan
-        self.engine = Engine(plan, seed, durations)
+        self._commands = Commands(plan.tasks, self._parallelism)
+        self.engine = Engine(Blueprint(plan, durations), seed, self._commands)
         self._started = False
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -94,8 +98,10 @@ class Scheduler:
         _MEANINGS[type(event)](engine, event)
         self._started = True
         engine.advance()
-        commands, engine.commands = engine.commands, []
-        return commands
+        return self._commands.take()
+
+    def _parallelism(self, task: int) -> int:
+        return parallelism(self.engine.board, self.engine.gauges, task)
 
     # --- views for observers -------------------------------------------------------------------
 

@@ -1,0 +1,36 @@
+"""What is worked out of a plan once and never changes: graph, durations, ranks, order.
+
+A thousand rehearsals of one plan share one blueprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chainfleet.model.task import Estimate, Plan
+
+from .graph import Graph
+from .ranking import Order, expected_durations, order_by, upward_rank
+
+
+class Blueprint:
+    """A checked plan, its expected durations (microseconds) and the order made of them.
+
+    Args:
+        plan: what to run.
+        durations: learned estimates by task id; they win over the plan's.
+        order: the order to start tasks in; the longest remaining path first where none is given.
+
+    Raises:
+        PlanError: the plan can't be run; the message names the tasks or the limit.
+    """
+
+    def __init__(
+        self, plan: Plan, durations: Mapping[str, Estimate] | None = None, order: Order | None = None
+    ) -> None:
+        self.plan = plan
+        self.graph = Graph(plan)
+        self.durations = expected_durations(plan, self.graph, durations)
+        self.ranks = upward_rank(self.graph, self.durations)
+        self.order = order or order_by(self.ranks)
+        self.critical_path = max(self.ranks, default=0)
