@@ -14,7 +14,7 @@ locals {
   }
 
   # Vault names are unique in all of Azure and have at most 24 characters.
-  key_vault_name = "${trimsuffix(substr(var.prefix, 0, 8), "-")}${substr(sha256(lower(local.resource_group_id)), 0, 14)}"
+  key_vault_name = "${substr(replace(var.prefix, "-", ""), 0, 8)}${substr(sha256(lower(local.resource_group_id)), 0, 14)}"
 }
 
 # --- identities: the cluster's own, and the validators'. Pods never get the cluster's rights.

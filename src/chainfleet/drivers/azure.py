@@ -1,0 +1,52 @@
+"""Where Azure Resource Manager answers and who asks it, from the variables that Azure's own tools read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PUBLIC_ARM = "https://management.azure.com"
+PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
+
+IDENTITY_VARIABLES = (
+    "ARM_RESOURCE_MANAGER_ENDPOINT",
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "REQUESTS_CA_BUNDLE",
+)
+"""What makes one way of asking ARM differ from another; clients may be kept by it."""
+
+
+def endpoint(environ: Mapping[str, str]) -> str:
+    """Address of ARM, without a slash at its end."""
+    return (environ.get("ARM_RESOURCE_MANAGER_ENDPOINT") or PUBLIC_ARM).rstrip("/")
+
+
+def scope(environ: Mapping[str, str]) -> str:
+    """Scope of a token for ARM."""
+    return (environ.get("ARM_RESOURCE_MANAGER_AUDIENCE") or PUBLIC_ARM).rstrip("/") + "/.default"
+
+
+def credential(environ: Mapping[str, str]) -> Any:
+    """Return who we are: a service principal, a workload identity or whoever is logged in to `az`."""
+    from azure.identity import AzureCliCredential, ClientSecretCredential, WorkloadIdentityCredential
+
+    tenant = environ.get("AZURE_TENANT_ID") or environ.get("ARM_TENANT_ID") or ""
+    client = environ.get("AZURE_CLIENT_ID") or environ.get("ARM_CLIENT_ID") or ""
+    secret = environ.get("AZURE_CLIENT_SECRET") or environ.get("ARM_CLIENT_SECRET") or ""
+    authority = environ.get("AZURE_AUTHORITY_HOST") or environ.get("ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST")
+    options: dict[str, Any] = {
+        "authority": authority or PUBLIC_AUTHORITY,
+        "disable_instance_discovery": environ.get("ARM_DISABLE_INSTANCE_DISCOVERY", "").lower() == "true",
+        "connection_verify": environ.get("REQUESTS_CA_BUNDLE") or True,
+    }
+    if tenant and client and secret:
+        return ClientSecretCredential(tenant, client, secret, **options)
+    token_file = environ.get("AZURE_FEDERATED_TOKEN_FILE")
+    if tenant and client and token_file:
+        return WorkloadIdentityCredential(
+            tenant_id=tenant, client_id=client, token_file_path=token_file, **options
+        )
+    return AzureCliCredential(tenant_id=tenant)

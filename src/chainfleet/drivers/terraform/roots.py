@@ -1,0 +1,164 @@
+"""Terraform roots: which module and which variables make up a region's stage, and where they lie.
+
+A root is a folder `workspace/terraform/{region}/{stage}` with a copy of the module, its variables, its state
+and a note of what was applied last. Copies, not links: a root keeps working when chainfleet is upgraded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chainfleet.drivers.driver import Attempt
+from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.fleet import Fleet, Region
+from chainfleet.model.region import azure_regions
+
+VARIABLES = "fleet.auto.tfvars.json"
+STATE = "terraform.tfstate"
+APPLIED = ".chainfleet-applied.json"
+
+_STAGES = {"network": "network", "cluster": "region"}
+"""Stage of each action of the plan; the action is the word for operators, the stage the module's name."""
+
+_SOURCE = re.compile(r'^\s*source\s*=\s*"([^"/]+/[^"]+)"', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One root, computed but not written.
+
+    Attributes:
+        folder: where it lies.
+        files: its files except state: name and text.
+        fingerprint: equal for equal files.
+        providers: providers that it needs, as written in it.
+    """
+
+    folder: Path
+    files: Mapping[str, str]
+    fingerprint: str
+    providers: frozenset[str]
+
+    def write(self) -> None:
+        """Write its files where they differ; files of an older module go.
+
+        Raises:
+            TaskFailed: the folder can't be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for old in self.folder.glob("*.tf"):
+                if old.name not in self.files:
+                    old.unlink()
+            for name, text in self.files.items():
+                path = self.folder / name
+                if not path.exists() or path.read_text(encoding="utf-8") != text:
+                    path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            message = f"can't write {self.folder}: {error.strerror or error}"
+            raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
+
+
+def root_of(attempt: Attempt, modules: Path) -> Root:
+    """The root of a task `infrastructure/{network,cluster}/{region}`.
+
+    Raises:
+        TaskFailed: the region's cloud has no modules, or an output that it needs is missing.
+    """
+    region = attempt.fleet.region(attempt.task.subject)
+    stage = _STAGES[attempt.task.action]
+    source = modules / region.cloud / stage
+    if not source.is_dir():
+        message = f"region {region.name}: there are no Terraform modules for cloud `{region.cloud}`"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out="use cloud azure, or kubeconfig")
+    values = _network_values if stage == "network" else _region_values
+    variables = _common_values(attempt.fleet, region, attempt.environ) | values(attempt, region)
+    files = dict(_module(source)) | {VARIABLES: json.dumps(variables, indent=2, sort_keys=True) + "\n"}
+    return _root(attempt.workspace / "terraform" / region.name / stage, files)
+
+
+def root_as_written(attempt: Attempt) -> Root:
+    """The root as it lies in the workspace: what is to be destroyed was made from that."""
+    folder = attempt.workspace / "terraform" / attempt.task.subject / _STAGES[attempt.task.action]
+    names = [*folder.glob("*.tf"), *folder.glob(".terraform.lock.hcl"), *folder.glob(VARIABLES)]
+    return _root(folder, {path.name: path.read_text(encoding="utf-8") for path in names})
+
+
+def _root(folder: Path, files: Mapping[str, str]) -> Root:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{files[name]}\0".encode())
+    providers = frozenset(name for text in files.values() for name in _SOURCE.findall(text))
+    return Root(folder, files, digest.hexdigest(), providers)
+
+
+@cache
+def _module(source: Path) -> tuple[tuple[str, str], ...]:
+    names = sorted([*source.glob("*.tf"), *source.glob(".terraform.lock.hcl")])
+    return tuple((path.name, path.read_text(encoding="utf-8")) for path in names)
+
+
+def _common_values(fleet: Fleet, region: Region, environ: Mapping[str, str]) -> dict[str, Any]:
+    facts = azure_regions().get(region.name)
+    return {
+        "subscription_id": _resolved(fleet.clouds.azure.subscription_id, environ),
+        "fleet": fleet.name,
+        "prefix": fleet.resource_prefix,
+        "region": region.name,
+        "zones": [str(number + 1) for number in range(min(3, facts.zones if facts else 0))],
+    }
+
+
+def _network_values(attempt: Attempt, region: Region) -> dict[str, Any]:
+    return {
+        "cidr": str(region.cidr),
+        "validators": attempt.fleet.validators_of(region),
+        "p2p_port": attempt.fleet.network.p2p_port,
+    }
+
+
+def _region_values(attempt: Attempt, region: Region) -> dict[str, Any]:
+    azure = attempt.fleet.clouds.azure
+    network = _outputs(attempt, f"infrastructure/network/{region.name}")
+    names = [each.name for each in attempt.fleet.regions]
+    return {
+        "tenant_id": _resolved(azure.tenant_id, attempt.environ),
+        "resource_group": network["resource_group"],
+        "node_subnet_id": network["node_subnet_id"],
+        "pod_subnet_id": network["pod_subnet_id"],
+        "egress_public_ip_id": network["egress_public_ip_id"],
+        "kubernetes_version": azure.kubernetes_version,
+        "system_vm_size": azure.system_vm_size,
+        "system_nodes": azure.system_nodes,
+        "validator_vm_size": azure.validator_vm_size,
+        "validator_nodes": azure.validator_nodes,
+        # Each region of a fleet has its own window, so no two are upgraded at once (42 windows a week).
+        "maintenance_slot": names.index(region.name),
+    }
+
+
+def _outputs(attempt: Attempt, task: str) -> Mapping[str, Any]:
+    try:
+        return attempt.outputs(task)
+    except KeyError:
+        message = f"{task} has left no outputs yet"
+        way_out = "deploy the region's network first"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out) from None
+
+
+def _resolved(text: str, environ: Mapping[str, str]) -> str:
+    """A setting; one that still is a reference names a variable that was not set when the fleet was read."""
+    match = re.fullmatch(r"\$\{(\w+)\}", text)
+    if match is None:
+        return text
+    if match[1] not in environ:
+        message = f"the environment variable {match[1]} is not set"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=f"export {match[1]}")
+    return environ[match[1]]
