@@ -80,7 +80,8 @@ def _container_trouble(state: Mapping[str, Any], name: str) -> TaskFailed | None
     if reason == "CrashLoopBackOff" and state.get("restartCount", 0) >= _RESTARTS_ARE_A_LOOP:
         ended = (state.get("lastState") or {}).get("terminated") or {}
         why = ended.get("message") or ended.get("reason") or detail
-        message = f"{name}: {state.get('name', 'container')} crashes again and again, exit code {ended.get('exitCode', '?')}"
+        container, code = state.get("name", "container"), ended.get("exitCode", "?")
+        message = f"{name}: {container} crashes again and again, exit code {code}"
         text = f"{message} ({why})" if why else message
         return TaskFailed(ErrorClass.CHAIN_NOT_READY, text, fingerprint="besu:crash-loop")
     return None

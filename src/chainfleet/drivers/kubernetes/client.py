@@ -43,11 +43,19 @@ class Applied:
 
 
 class RpcError(Exception):
-    """A node answered a JSON-RPC call with an error."""
+    """A node answered a JSON-RPC call with an error.
 
-    def __init__(self, method: str, code: int, message: str) -> None:
+    Attributes:
+        code: JSON-RPC error code.
+        message: the node's text.
+        data: whatever the node added, e.g. revert data.
+    """
+
+    def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
         super().__init__(f"{method}: {message} ({code})")
         self.code = code
+        self.message = message
+        self.data = data
 
 
 class Cluster:
@@ -207,7 +215,8 @@ class Cluster:
             raise _as_failure(error, what) from error
         if "error" in answer:
             problem = answer["error"]
-            raise RpcError(method, int(problem.get("code", 0)), str(problem.get("message", "")))
+            code, message = int(problem.get("code", 0)), str(problem.get("message", ""))
+            raise RpcError(method, code, message, problem.get("data"))
         return answer.get("result")
 
     async def _apply_one(self, manifest: Manifest, *, manager: str, force: bool) -> Manifest:

@@ -1,0 +1,5 @@
+"""Looks at what was deployed, from outside, as an operator would."""
+
+from .driver import VerificationDriver
+
+__all__ = ["VerificationDriver"]

@@ -1,0 +1,128 @@
+"""`verification/region/{region}`: is this region's part of the network as it should be, right now?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chainfleet.drivers.besu.artefacts import outputs_or_none, required_outputs, validators
+from chainfleet.drivers.besu.node import Node
+from chainfleet.drivers.besu.pacing import Pace
+from chainfleet.drivers.besu.readiness import is_running
+from chainfleet.drivers.driver import Attempt, Outcome
+from chainfleet.drivers.kubernetes import RpcError, names
+from chainfleet.drivers.kubernetes.region_task import RegionTask
+from chainfleet.model.errors import ErrorClass, TaskFailed
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What one validator says.
+
+    Attributes:
+        name: `region-index`.
+        genesis_hash: hash of its block 0.
+        head: number of its newest block.
+        peers: how many it is connected to.
+        chain_id: of `eth_chainId`.
+        validators: addresses that validate its newest block, ascending.
+    """
+
+    name: str
+    genesis_hash: str
+    head: int
+    peers: int
+    chain_id: int
+    validators: tuple[str, ...]
+
+
+async def view_of(node: Node) -> NodeView:
+    """Ask one validator everything that verification compares."""
+    try:
+        return NodeView(
+            name=node.name,
+            genesis_hash=await node.genesis_hash(),
+            head=await node.head(),
+            peers=await node.peers(),
+            chain_id=await node.chain_id(),
+            validators=await node.validators(),
+        )
+    except RpcError as error:
+        raise TaskFailed(ErrorClass.CHAIN_NOT_READY, f"{node.name}: {error}") from error
+
+
+def expected_peers(attempt: Attempt) -> int:
+    """Return the peers every validator should have: all others that were started."""
+    started = 0
+    for region in attempt.fleet.regions:
+        for index in range(attempt.fleet.validators_of(region)):
+            started += outputs_or_none(attempt, f"besu/start/{region.name}-{index}") is not None
+    return max(0, started - 1)
+
+
+def check_view(attempt: Attempt, view: NodeView) -> None:
+    """Raise TaskFailed where a validator disagrees with what was deployed (this never passes by waiting)."""
+    wanted = str(required_outputs(attempt, "besu/genesis/network")["genesis_hash"])
+    if view.genesis_hash != wanted:
+        raise _wrong(f"{view.name} has genesis {view.genesis_hash}, the network has {wanted}")
+    if view.chain_id != attempt.fleet.network.chain_id:
+        raise _wrong(f"{view.name} is on chain {view.chain_id}, not {attempt.fleet.network.chain_id}")
+    missing = {v.address for v in validators(attempt)} - set(view.validators)
+    if missing:
+        raise _wrong(f"{view.name} does not count {len(missing)} of ours as validators, e.g. {min(missing)}")
+
+
+def check_peers(view: NodeView, expected: int) -> None:
+    """Raise TaskFailed where a validator has fewer peers than it should (it may yet find them)."""
+    if view.peers < expected:
+        raise _later(f"{view.name} has {view.peers} peers of {expected}", "verification:peers")
+
+
+async def verify_region(attempt: Attempt) -> Outcome:
+    """Look until the region is as it should be.
+
+    Raises:
+        TaskFailed: CHAIN_NOT_READY if it isn't in time, CONFIGURATION if it never will be.
+    """
+    task, pace = await RegionTask.of(attempt), Pace.of(attempt)
+    count = attempt.fleet.validators_of(task.region)
+
+    async def look() -> list[NodeView]:
+        async with task.expiring_credentials():
+            sets = await task.cluster.list_objects("StatefulSet", names.NAMESPACE, names.VALIDATOR_SELECTOR)
+            ready = sum(is_running(item) for item in sets)
+            if ready < count:
+                raise _later(
+                    f"{ready} of {count} validators of {task.region.name} are ready", "verification:ready"
+                )
+            views = [await view_of(node) for node in _nodes(task, count)]
+        for view in views:
+            check_view(attempt, view)
+            check_peers(view, expected_peers(attempt))
+        return views
+
+    # Besu tries static peers again every 60 s: three of those rounds are enough.
+    views = await pace.until_answer(look, pace.scaled(180, least=10))
+    return Outcome(_outputs(views), changed=False)
+
+
+def _nodes(task: RegionTask, count: int) -> list[Node]:
+    port = task.attempt.fleet.network.rpc_port
+    return [Node(task.cluster, task.region.name, index, port) for index in range(count)]
+
+
+def _outputs(views: list[NodeView]) -> dict[str, Any]:
+    return {
+        "validators_ready": len(views),
+        "peers_min": min((view.peers for view in views), default=0),
+        "genesis_hash": views[0].genesis_hash if views else "",
+        "head": max((view.head for view in views), default=0),
+    }
+
+
+def _wrong(message: str) -> TaskFailed:
+    return TaskFailed(ErrorClass.CONFIGURATION, message)
+
+
+def _later(message: str, fingerprint: str) -> TaskFailed:
+    return TaskFailed(ErrorClass.CHAIN_NOT_READY, message, fingerprint=fingerprint)
