@@ -24,7 +24,7 @@ HOPS = 8
 class Queue:
     """Ready tasks of one demand class: a heap of places in the order."""
 
-    __slots__ = ("dead", "demands", "heap", "index", "parked")
+    __slots__ = ("dead", "demands", "heap", "index", "last_parked", "parked")
 
     def __init__(self, index: int, demands: Sequence[tuple[Gauge, float]]) -> None:
         self.index = index
@@ -32,6 +32,7 @@ class Queue:
         self.heap: list[int] = []
         self.dead = 0
         self.parked: Gauge | None = None
+        self.last_parked = -1
 
     @property
     def length(self) -> int:
@@ -186,6 +187,7 @@ class Admission:
 
     def _park(self, queue: Queue, place: int, gauge: Gauge, amount: float, now: int) -> None:
         queue.parked = gauge
+        queue.last_parked = gauge.index
         self._untimed.add(gauge.index)
         heappush(gauge.waiting.setdefault(amount, []), (place, queue.index))
         if place < gauge.champion:

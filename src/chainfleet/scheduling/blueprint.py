@@ -5,6 +5,7 @@ A thousand rehearsals of one plan share one blueprint.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 
 from chainfleet.model.task import Estimate, Plan
@@ -29,8 +30,20 @@ class Blueprint:
         self, plan: Plan, durations: Mapping[str, Estimate] | None = None, order: Order | None = None
     ) -> None:
         self.plan = plan
+        self._learned = durations or {}
+        self._sigmas: array[float] | None = None
         self.graph = Graph(plan)
         self.durations = expected_durations(plan, self.graph, durations)
         self.ranks = upward_rank(self.graph, self.durations)
         self.order = order or order_by(self.ranks)
         self.critical_path = max(self.ranks, default=0)
+
+    def sigmas(self) -> array[float]:
+        """Spread of each task's duration (standard deviation of its logarithm)."""
+        if self._sigmas is None:
+            out = array("d", (task.estimate.sigma for task in self.plan.tasks))
+            for name, estimate in self._learned.items():
+                if name in self.graph.index:
+                    out[self.graph.index[name]] = estimate.sigma
+            self._sigmas = out
+        return self._sigmas
