@@ -1,0 +1,1 @@
+"""The emulated cloud: loopback servers that speak the protocols of Azure, Kubernetes and Ethereum."""

@@ -1,4 +1,4 @@
-"""What was asked of the emulated cloud and what it changed: the proof that a second deployment changes nothing."""
+"""What was asked of the emulated cloud and what it changed: proof that a deployment changed nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator's own certificate authority: made once per state folder, so that clients' bundles stay valid."""
+"""The emulator's own certificate authority, made once per state folder: clients' bundles stay valid."""
 
 from __future__ import annotations
 

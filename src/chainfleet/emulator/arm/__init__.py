@@ -1,0 +1,1 @@
+"""The emulated Azure Resource Manager: generic resources, their types, limits and faults, over HTTPS."""

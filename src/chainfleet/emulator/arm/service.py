@@ -1,0 +1,145 @@
+"""The emulated ARM as one part: what the process starts, stops and keeps."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Mapping
+
+from chainfleet.emulator.clock import ScaledClock
+from chainfleet.emulator.seams import Clusters, Dirty, Faults, Traffic
+from chainfleet.emulator.serving import Server
+
+from .addresses import AddressPool
+from .catalogue import Catalogue
+from .compute import CLUSTER, Quotas
+from .credentials import Credentials
+from .durations import Dice
+from .engine import Engine
+from .gateway import Gateway
+from .identity import Directory
+from .kinds_containers import cluster_spec, tell_nodes
+from .locations import load_locations
+from .login import Login
+from .resources import SUCCEEDED, Resource, Store
+from .routing import Router
+from .subscription import Subscription
+from .world import World
+
+log = logging.getLogger(__name__)
+
+
+class Arm:
+    """ARM and its authority host; implements `seams.Durable`.
+
+    Args:
+        directory: tenant, principals and tokens.
+        store: made before, since the Kubernetes side looks addresses up in it.
+        clusters: the Kubernetes side.
+        seed: of the durations.
+        changed: called after every change, so that the state is kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        store: Store,
+        clock: ScaledClock,
+        faults: Faults,
+        traffic: Traffic,
+        clusters: Clusters,
+        seed: int,
+        changed: Dirty,
+    ) -> None:
+        catalogue, locations = Catalogue(), load_locations()
+        catalogue.show_in(store)
+        self.world = World(
+            store=store,
+            clock=clock,
+            faults=faults,
+            dice=Dice(seed),
+            addresses=AddressPool(store),
+            quotas=Quotas(store),
+            directory=directory,
+            clusters=clusters,
+            endpoints={},
+            deleted_vaults={},
+        )
+        self._engine = Engine(self.world, clock, catalogue, locations, changed)
+        self._subscription = Subscription(self.world, catalogue, locations, self._engine.operations)
+        router = Router(
+            self._engine,
+            self._subscription,
+            Credentials(self.world.endpoints.get),
+            time_scale=clock.time_scale,
+        )
+        self._gateway = Gateway(router, directory, clock, faults, traffic)
+        self._login = Login(directory, traffic, lambda: self.endpoint)
+        self._servers: list[Server] = []
+        self.endpoint = ""
+        self.authority = ""
+
+    async def start(self, tls: ssl.SSLContext, ports: Mapping[str, int]) -> dict[str, int]:
+        """Start answering, and let interrupted operations go on.
+
+        Args:
+            tls: for both servers.
+            ports: ports to try first, by `arm` and `login`.
+
+        Returns:
+            The ports taken.
+        """
+        login = await Server.start(self._login.handle, tls=tls, port=ports.get("login", 0))
+        self.authority = self._gateway.authority = f"https://127.0.0.1:{login.port}/"
+        arm = await Server.start(self._gateway.handle, tls=tls, port=ports.get("arm", 0))
+        self.endpoint = f"https://127.0.0.1:{arm.port}/"
+        self._servers = [arm, login]
+        self._engine.operations.resume()
+        return {"arm": arm.port, "login": login.port}
+
+    async def reopen_clusters(self) -> None:
+        """Let the clusters of a resumed state answer again."""
+        for cluster in self.world.store.of_type(CLUSTER):
+            if cluster.state == SUCCEEDED or (cluster.busy and cluster.state == "Updating"):
+                self.world.endpoints[cluster.key] = await self.world.clusters.open(cluster_spec(cluster))
+                await tell_nodes(cluster, self.world)
+
+    async def stop(self) -> None:
+        """Stop answering; operations in progress stay so in the state."""
+        for server in self._servers:
+            await server.stop()
+        await self._engine.operations.stop()
+
+    @property
+    def pending(self) -> int:
+        """How many operations are in progress."""
+        return self._engine.operations.pending
+
+    def resources(self) -> list[dict[str, object]]:
+        """All resources as they are answered."""
+        return [self.world.store.body(resource) for resource in self.world.store]
+
+    def resource(self, key: str) -> Resource | None:
+        """One resource by its id in lower case."""
+        return self.world.store.get(key)
+
+    def dump(self) -> object:
+        """State as JSON values."""
+        return {
+            "resources": self.world.store.dump(),
+            "operations": self._engine.operations.dump(),
+            "deleted_vaults": self.world.deleted_vaults,
+            "registered": sorted(self._subscription.registered),
+            "quotas": self.world.quotas.overrides,
+        }
+
+    def load(self, state: object) -> None:
+        """Take up a state that `dump` gave."""
+        if not isinstance(state, Mapping):
+            raise TypeError("state of ARM isn't an object")
+        self.world.store.load(state["resources"])
+        self._engine.operations.load(state["operations"])
+        self.world.deleted_vaults.update(state["deleted_vaults"])
+        self._subscription.registered = set(state["registered"])
+        self.world.quotas.overrides.update(state["quotas"])

@@ -1,0 +1,209 @@
+"""Puts the parts of the emulated cloud together, and takes them apart again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psutil
+
+from .arm.identity import Directory
+from .arm.resources import Store
+from .arm.service import Arm
+from .clock import ScaledClock
+from .control import Control, Controls
+from .counters import Counters
+from .environment import environment
+from .faults import FaultBook
+from .parts import Kubernetes, Terraform, open_kubernetes
+from .profiles import named_faults
+from .serving import Server
+from .settings import Settings
+from .state import Keeper, StateFolder
+from .tls import Authority, write_private
+
+log = logging.getLogger(__name__)
+
+
+class Core:
+    """What of the emulator itself survives a restart: time, identities, keys, ports; implements `seams.Durable`."""
+
+    def __init__(self, clock: ScaledClock) -> None:
+        self._clock = clock
+        self.directory: Directory | None = None
+        self.deployer_key = ""
+        self.ports: dict[str, int] = {}
+        self.fault_sets: list[str] = []
+
+    def fill(self) -> Directory:
+        """Make what a first start needs."""
+        if self.directory is None:
+            self.directory = Directory()
+            self.deployer_key = "0x" + secrets.token_hex(32)
+        return self.directory
+
+    def dump(self) -> object:
+        """State as JSON values; holds secrets."""
+        return {
+            "now": self._clock.now(),
+            "directory": self.fill().dump(),
+            "deployer_key": self.deployer_key,
+            "ports": self.ports,
+            "fault_sets": self.fault_sets,
+        }
+
+    def load(self, state: object) -> None:
+        """Take up a state that `dump` gave."""
+        if not isinstance(state, Mapping):
+            raise TypeError("state of the core isn't an object")
+        self._clock.restart_at(float(state["now"]))
+        self.directory = Directory(state["directory"])
+        self.deployer_key = state["deployer_key"]
+        self.ports = dict(state["ports"])
+        self.fault_sets = list(state["fault_sets"])
+
+
+class Assembly:
+    """All parts of one emulator.
+
+    Args:
+        stop: asks the process to end (control API).
+    """
+
+    def __init__(self, settings: Settings, folder: StateFolder, stop: Callable[[], None]) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._stop = stop
+        self._keeper = Keeper(folder)
+        self._closing = contextlib.AsyncExitStack()
+        self._began = time.monotonic()
+        self.clock = ScaledClock(settings.time_scale)
+
+    async def start(self) -> dict[str, Any]:
+        """Start everything; returns the facts of the ready line.
+
+        Raises:
+            ChainfleetError: a part can't start.
+        """
+        core = Core(self.clock)
+        resumed = self._keeper.keep("core", core)
+        directory = core.fill()
+        authority = Authority(self._folder.path)
+        counters = Counters()
+        faults = FaultBook(self.clock.now, seed=self._settings.seed, changed=self._keeper.dirty("faults"))
+        self._keeper.keep("faults", faults)
+        self._add_faults(core, faults)
+        store = Store()
+        kubernetes = await self._kubernetes(core, store, faults, authority, counters)
+        arm = Arm(
+            directory=directory,
+            store=store,
+            clock=self.clock,
+            faults=faults,
+            traffic=counters,
+            clusters=kubernetes.clusters,
+            seed=self._settings.seed,
+            changed=self._keeper.dirty("arm"),
+        )
+        self._keeper.keep("arm", arm)
+        core.ports |= await arm.start(authority.server_context(), core.ports)
+        self._closing.push_async_callback(arm.stop)
+        if resumed:
+            await arm.reopen_clusters()
+        variables = environment(
+            arm, directory, authority, core.deployer_key, kubernetes.mainnet_url, self._folder.path
+        )
+        if "azapi" in self._settings.parts:
+            terraform = Terraform()
+            self._closing.push_async_callback(terraform.stop)
+            variables["TF_REATTACH_PROVIDERS"] = await terraform.start(variables)
+        control = await self._control(arm, counters, faults, directory)
+        self._keeper.write_all()
+        self._keeper.start()
+        return self._ready(variables, control)
+
+    async def stop(self) -> None:
+        """Stop all parts, children included, and write the state."""
+        await self._closing.aclose()
+        await self._keeper.stop()
+
+    def _add_faults(self, core: Core, faults: FaultBook) -> None:
+        wanted = self._settings.faults
+        if wanted is None or wanted in core.fault_sets:
+            return
+        for fault in named_faults(wanted, now=self.clock.now()):
+            faults.add(fault)
+        core.fault_sets.append(wanted)
+
+    async def _kubernetes(
+        self, core: Core, store: Store, faults: FaultBook, authority: Authority, counters: Counters
+    ) -> Kubernetes:
+        kubernetes = await open_kubernetes(
+            self._settings,
+            clock=self.clock,
+            faults=faults,
+            store=store,
+            tls=authority,
+            traffic=counters,
+            keeper=self._keeper,
+            deployer_key=core.deployer_key,
+            folder=self._folder.path,
+        )
+        self._closing.push_async_callback(kubernetes.stop)
+        return kubernetes
+
+    async def _control(self, arm: Arm, counters: Counters, faults: FaultBook, directory: Directory) -> Any:
+        token = secrets.token_urlsafe(24)
+        process = psutil.Process()
+
+        def health() -> dict[str, Any]:
+            times = process.cpu_times()
+            return {
+                "ok": True,
+                "pid": os.getpid(),
+                "uptime_s": round(time.monotonic() - self._began, 3),
+                "emulated_s": round(self.clock.now(), 3),
+                "time_scale": self.clock.time_scale,
+                "memory_mib": round(process.memory_info().rss / 2**20, 1),
+                "cpu_s": round(times.user + times.system, 3),
+                "pending_operations": arm.pending,
+                "last_snapshot_s": round(self._keeper.last_write_s, 4),
+            }
+
+        controls = Controls(
+            token=token,
+            now=self.clock.now,
+            health=health,
+            counters=counters,
+            faults=faults,
+            directory=directory,
+            resources=arm.resources,
+            quotas=arm.world.quotas.overrides,
+            changed=self._keeper.write_soon_all,
+            stop=self._stop,
+        )
+        server = await Server.start(Control(controls).handle)
+        self._closing.push_async_callback(server.stop)
+        return {"url": f"http://127.0.0.1:{server.port}", "token": token, "pid": os.getpid()}
+
+    def _ready(self, variables: Mapping[str, str], control: Mapping[str, Any]) -> dict[str, Any]:
+        environment_file = self._folder.path / "environment.json"
+        control_file = self._folder.path / "control.json"
+        write_private(environment_file, json.dumps(variables, indent=2).encode())
+        write_private(control_file, json.dumps(control, indent=2).encode())
+        return {
+            "ready": True,
+            "pid": os.getpid(),
+            "environment_file": str(environment_file),
+            "control_file": str(control_file),
+            "control_url": control["url"],
+            "arm": variables["ARM_RESOURCE_MANAGER_ENDPOINT"],
+            "mainnet": variables.get("MAINNET_RPC_URL"),
+            "startup_s": round(time.monotonic() - self._began, 3),
+        }

@@ -1,0 +1,160 @@
+"""Starting and stopping the emulated cloud from another process; standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, InputError
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An emulated cloud that answers; use it as a context manager to stop it in the end.
+
+    Attributes:
+        environment: what its users need in their environment; holds credentials.
+        control_url: the control API, e.g. `http://127.0.0.1:40001`.
+        control_token: the control API's bearer token.
+        pid: its process.
+    """
+
+    environment: Mapping[str, str]
+    control_url: str
+    control_token: str
+    pid: int
+    _process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop it and wait until it and its children are gone; it keeps its state."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def control(self, path: str, method: str = "GET", body: object = None) -> Any:
+        """Call the control API, e.g. `control("/stats")`; returns its JSON answer.
+
+        Raises:
+            urllib.error.HTTPError: it refuses.
+        """
+        request = urllib.request.Request(  # noqa: S310 - always http on the loopback
+            self.control_url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.control_token}"},
+        )
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=30) as response:
+            return json.loads(response.read())
+
+
+def start(
+    state_dir: Path,
+    time_scale: float = 60.0,
+    faults: str | None = None,
+    *,
+    seed: int = 138,
+    parts: str | None = None,
+) -> Running:
+    """Start an emulated cloud that ends with this process.
+
+    Args:
+        state_dir: its state folder; made where missing, resumed if it holds a state.
+        time_scale: emulated seconds per real second.
+        faults: a built-in profile or a file of faults.
+        seed: of its durations.
+        parts: comma-separated parts to start; all of them where not given.
+
+    Raises:
+        InputError: an argument is wrong.
+        EnvironmentProblem: it can't start, e.g. because the folder is in use.
+    """
+    command = [sys.executable, "-m", "chainfleet.emulator", "--state", str(state_dir)]
+    command += ["--time-scale", str(time_scale), "--seed", str(seed), "--parent-pid", str(os.getpid())]
+    command += ["--faults", faults] if faults else []
+    command += ["--parts", parts] if parts else []
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log_file = state_dir / "emulator.log"
+        with log_file.open("ab") as stream:
+            begin = stream.tell()
+            # A session of its own: Ctrl-C reaches the owner first, which then stops the cloud in order.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"emulated cloud in {state_dir}: {error.strerror or error}",
+            way_out="give a folder that can be written",
+        ) from error
+    line = _first_line(process)
+    if not line:
+        raise _refused(process, log_file, begin)
+    facts = json.loads(line)
+    environment = json.loads(Path(facts["environment_file"]).read_bytes())
+    control = json.loads(Path(facts["control_file"]).read_bytes())
+    return Running(environment, control["url"], control["token"], process.pid, process)
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    stdout: IO[bytes] = process.stdout
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        try:
+            return stdout.readline() if selector.select(_START_TIMEOUT_S) else b""
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+
+
+def _refused(process: subprocess.Popen[bytes], log_file: Path, begin: int) -> ChainfleetError:
+    if process.poll() is None:
+        try:
+            process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return EnvironmentProblem(
+                f"the emulated cloud didn't answer within {_START_TIMEOUT_S:.0f} s", way_out=f"see {log_file}"
+            )
+    with log_file.open("rb") as stream:
+        stream.seek(begin)
+        lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+    said = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), None)
+    way_out = next((line.strip().removeprefix("way out: ") for line in lines if "way out: " in line), "")
+    if said is None:
+        said, way_out = f"the emulated cloud ended with code {process.returncode}", f"see {log_file}"
+    kind = InputError if process.returncode == InputError.exit_code else EnvironmentProblem
+    return kind(said, way_out=way_out)

@@ -1,0 +1,157 @@
+"""The parts that other packages of the emulator bring: Kubernetes with its chains, and the azapi provider."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from chainfleet.model.errors import EnvironmentProblem
+
+from .arm.addresses import AddressPool
+from .arm.resources import Store
+from .clock import ScaledClock
+from .seams import ClusterEndpoint, Clusters, ClusterSpec, Faults, Tls, Traffic
+from .settings import Settings
+from .state import Keeper
+
+log = logging.getLogger(__name__)
+_READY_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kubernetes:
+    """The Kubernetes side, started.
+
+    Attributes:
+        clusters: as ARM sees it.
+        mainnet_url: JSON-RPC address of the emulated Mainnet; empty if it isn't started.
+        stop: stops it and its children.
+    """
+
+    clusters: Clusters
+    mainnet_url: str
+    stop: Callable[[], Awaitable[None]]
+
+
+class NoClusters:
+    """Stands for a Kubernetes side that isn't started: opening a cluster fails and says so."""
+
+    async def open(self, spec: ClusterSpec) -> ClusterEndpoint:
+        """Refuse."""
+        raise EnvironmentProblem(
+            f"managed cluster {spec.name}: the emulator runs without its part 'kubernetes'",
+            way_out="start it with all parts",
+        )
+
+    async def close(self, cluster_id: str) -> None:
+        """Nothing is open."""
+
+    async def set_nodes(self, cluster_id: str, pools: Mapping[str, int]) -> None:
+        """Nothing is open."""
+
+
+def part(module: str) -> ModuleType:
+    """Import a part.
+
+    Raises:
+        EnvironmentProblem: it isn't installed.
+    """
+    try:
+        return importlib.import_module(f"chainfleet.emulator.{module}")
+    except ImportError as error:
+        raise EnvironmentProblem(
+            f"the emulator's part '{module}' can't be loaded: {error}",
+            way_out="install chainfleet with its extra 'emulator'",
+        ) from error
+
+
+async def open_kubernetes(
+    settings: Settings,
+    *,
+    clock: ScaledClock,
+    faults: Faults,
+    store: Store,
+    tls: Tls,
+    traffic: Traffic,
+    keeper: Keeper,
+    deployer_key: str,
+    folder: Path,
+) -> Kubernetes:
+    """Start the Kubernetes side and the chains, as far as the settings ask for them."""
+    if "kubernetes" not in settings.parts:
+        return Kubernetes(NoClusters(), "", _nothing)
+    raise EnvironmentProblem(
+        "the emulator's part 'kubernetes' can't be started yet", way_out="start it with --parts arm,azapi"
+    )
+
+
+async def _nothing() -> None:
+    """Nothing to stop."""
+
+
+class Terraform:
+    """The stand-in azapi provider: a child process that serves all Terraform roots."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, variables: Mapping[str, str]) -> str:
+        """Start it; returns the value of TF_REATTACH_PROVIDERS.
+
+        Raises:
+            EnvironmentProblem: it ends or stays silent.
+        """
+        # Its standard input is a pipe that we hold: it ends with us, even if we are killed.
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "chainfleet.emulator.azapi",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **variables},
+        )
+        assert self._process.stdout is not None
+        line = b""
+        with contextlib.suppress(TimeoutError):
+            line = await asyncio.wait_for(self._process.stdout.readline(), _READY_WITHIN_S)
+        if not line:
+            raise EnvironmentProblem(
+                "the stand-in azapi provider didn't start",
+                way_out="see its messages above, or in emulator.log",
+            )
+        return line.decode().strip()
+
+    async def stop(self) -> None:
+        """End it."""
+        await end(self._process)
+
+
+async def end(process: asyncio.subprocess.Process | None) -> None:
+    """End a child: ask, wait, then kill."""
+    if process is None or process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 5.0)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def has_attribute(module: ModuleType, name: str) -> Any:
+    """An attribute of a part, or a clear error."""
+    found = getattr(module, name, None)
+    if found is None:
+        raise EnvironmentProblem(f"the emulator's part '{module.__name__}' lacks {name}")
+    return found
