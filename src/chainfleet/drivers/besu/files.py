@@ -18,17 +18,23 @@ def read_text(path: Path) -> str | None:
         raise EnvironmentProblem(f"{path} can't be read: {error.strerror}") from error
 
 
-def write_text(path: Path, text: str) -> bool:
-    """Write a file whose content is not secret; return whether it changed."""
+def write_text(path: Path, text: str, *, durable: bool = True) -> bool:
+    """Write a file whose content is not secret; return whether it changed.
+
+    Args:
+        path: its folder is made if need be.
+        text: the whole content.
+        durable: whether it must survive a loss of power.
+    """
     if read_text(path) == text:
         return False
-    _replace(path, text, 0o644)
+    _replace(path, text, 0o644, durable=durable)
     return True
 
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read; it never exists with another mode."""
-    _replace(path, text, 0o600)
+    _replace(path, text, 0o600, durable=True)
 
 
 def make_private_folder(folder: Path) -> None:
@@ -40,15 +46,16 @@ def make_private_folder(folder: Path) -> None:
         raise EnvironmentProblem(f"{folder} can't be made: {error.strerror}") from error
 
 
-def _replace(path: Path, text: str, mode: int) -> None:
+def _replace(path: Path, text: str, mode: int, *, durable: bool) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from chainfleet.drivers.kubernetes import names
 from chainfleet.drivers.kubernetes.names import Manifest, common_labels, manifest
+from chainfleet.drivers.kubernetes.yaml_text import document_text
 from chainfleet.model.fleet import Fleet, Region
 
 from .rules import rules
@@ -22,8 +23,8 @@ _NAMESPACE = names.MONITORING_NAMESPACE
 def monitoring_manifests(fleet: Fleet, region: Region) -> list[Manifest]:
     """Return the objects of task `monitoring/install/{region}`, in the order they are applied."""
     labels = common_labels(fleet.name, region.name) | _SELECTOR
-    configuration = _yaml(_configuration(fleet, region))
-    alerts = _yaml(rules(fleet))
+    configuration = document_text(_configuration(fleet, region))
+    alerts = document_text(rules(fleet))
     checksum = sha256(f"{configuration}\0{alerts}".encode()).hexdigest()
     return [
         _namespace(common_labels(fleet.name, region.name)),
@@ -247,9 +248,3 @@ def _container(fleet: Fleet) -> dict[str, Any]:
             {"name": "data", "mountPath": "/prometheus"},
         ],
     }
-
-
-def _yaml(value: object) -> str:
-    import yaml
-
-    return str(yaml.safe_dump(value, sort_keys=False, width=200))

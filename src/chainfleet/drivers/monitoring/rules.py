@@ -146,7 +146,8 @@ def _node() -> list[dict[str, Any]]:
         ),
         _alert(
             "BesuTxPoolGrowing",
-            "deriv(besu_transaction_pool_transactions[15m]) > 0 and besu_transaction_pool_transactions > 5000",
+            "deriv(besu_transaction_pool_transactions[15m]) > 0"
+            " and besu_transaction_pool_transactions > 5000",
             "15m",
             "warning",
             "Transactions come faster than blocks take them",
@@ -156,7 +157,7 @@ def _node() -> list[dict[str, Any]]:
             'jvm_memory_used_bytes{area="heap"} / jvm_memory_max_bytes{area="heap"} > 0.9',
             "10m",
             "warning",
-            "A validator's heap is more than 90 % full",
+            "Heap more than 90 % full",
         ),
     ]
 
