@@ -93,6 +93,7 @@ class Assembly:
         """
         core = Core(self.clock)
         resumed = self._keeper.keep("core", core)
+        began_s = self.clock.now()
         directory = core.fill()
         authority = Authority(self._folder.path)
         counters = Counters()
@@ -124,6 +125,8 @@ class Assembly:
             self._closing.push_async_callback(terraform.stop)
             variables["TF_REATTACH_PROVIDERS"] = await terraform.start(variables)
         control = await self._control(arm, counters, faults, directory)
+        # Emulated time stood still while the parts were starting.
+        self.clock.restart_at(began_s)
         self._keeper.write_all()
         self._keeper.start()
         return self._ready(variables, control)

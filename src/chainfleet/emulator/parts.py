@@ -43,14 +43,19 @@ class Kubernetes:
 
 
 class NoClusters:
-    """Stands for a Kubernetes side that isn't started: opening a cluster fails and says so."""
+    """The Kubernetes side of an emulator that runs ARM alone: clusters exist, their APIs refuse connections.
+
+    Args:
+        ca_pem: certificate authority that kubeconfigs name.
+    """
+
+    def __init__(self, ca_pem: str) -> None:
+        self._ca_pem = ca_pem
 
     async def open(self, spec: ClusterSpec) -> ClusterEndpoint:
-        """Refuse."""
-        raise EnvironmentProblem(
-            f"managed cluster {spec.name}: the emulator runs without its part 'kubernetes'",
-            way_out="start it with all parts",
-        )
+        """An address that nobody answers at (port 9 is the discard service's, which nothing runs)."""
+        log.warning("cluster %s: no Kubernetes part is running, its API won't answer", spec.id)
+        return ClusterEndpoint("https://127.0.0.1:9", self._ca_pem, "no-kubernetes-part")
 
     async def close(self, cluster_id: str) -> None:
         """Nothing is open."""
@@ -88,7 +93,7 @@ async def open_kubernetes(
 ) -> Kubernetes:
     """Start the Kubernetes side and the chains, as far as the settings ask for them."""
     if "kubernetes" not in settings.parts:
-        return Kubernetes(NoClusters(), "", _nothing)
+        return Kubernetes(NoClusters(tls.ca_pem), "", _nothing)
     raise EnvironmentProblem(
         "the emulator's part 'kubernetes' can't be started yet", way_out="start it with --parts arm,azapi"
     )
