@@ -1,0 +1,173 @@
+"""`chainfleet besu …`: by hand what the deployment computes, to check it against Besu's own tools."""
+
+# ruff: noqa: FBT002 - typer makes options of parameters
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chainfleet.model.errors import EnvironmentProblem, InputError
+
+app = typer.Typer(
+    name="besu",
+    help="Encode, decode and compute what identifies a Besu network.",
+    no_args_is_help=True,
+)
+extra_data = typer.Typer(help="The extraData of QBFT and IBFT 2.0 blocks.", no_args_is_help=True)
+app.add_typer(extra_data, name="extra-data")
+
+Type = Annotated[str, typer.Option("--type", help="QBFT or IBFT.", metavar="QBFT|IBFT")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
+
+
+@extra_data.command("encode")
+def encode(
+    source: Annotated[
+        str,
+        typer.Option("--json", help="A JSON object in a file, or - for standard input.", metavar="FILE|-"),
+    ],
+    type: Type = "QBFT",  # noqa: A002 - the option's name
+) -> None:
+    """Print the hex of an extraData.
+
+    The object is {vanity, validators, vote: null|{recipient, add}, round, seals}; all but validators
+    may be left out.
+
+    Example: echo '{"validators": ["0x93917cadbace5dfce132b991732c6cda9bcc5b8a"]}' | chainfleet besu
+    extra-data encode --type QBFT --json -
+    """
+    from chainfleet.model.besu.extra_data import Codec, encode_extra_data, extra_data_from_json
+    from chainfleet.model.besu.text import hex_text
+
+    value = _parse(_read(source), source)
+    typer.echo(hex_text(encode_extra_data(extra_data_from_json(value), Codec.of(type))))
+
+
+@extra_data.command("decode")
+def decode(
+    data: Annotated[
+        str, typer.Argument(metavar="HEX", help="The extraData; - reads it from standard input.")
+    ],
+    type: Type = "QBFT",  # noqa: A002 - the option's name
+    as_json: AsJson = False,
+) -> None:
+    """Print what an extraData says.
+
+    Example: chainfleet besu extra-data decode --type QBFT --json 0xf83aa0…
+    """
+    from chainfleet.model.besu.extra_data import Codec, decode_extra_data, extra_data_to_json
+    from chainfleet.model.besu.text import read_hex
+
+    text = sys.stdin.read().strip() if data == "-" else data
+    found = extra_data_to_json(decode_extra_data(read_hex(text, "HEX"), Codec.of(type)))
+    _show(found, as_json=as_json)
+
+
+@app.command()
+def address(
+    public_key: Annotated[str | None, typer.Option(help="128 hex digits, X then Y.", metavar="HEX")] = None,
+    private_key_file: Annotated[str | None, typer.Option(help="A node key file.", metavar="FILE")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the address of a key. A private key is read from a file, never from the command line.
+
+    Example: chainfleet besu address --private-key-file nodekey
+    """
+    from chainfleet.model.besu.identity import address_of, read_key_file, read_public_key
+
+    if (public_key is None) == (private_key_file is None):
+        raise InputError("give either --public-key or --private-key-file")
+    if private_key_file is not None:
+        key = read_key_file(_read(private_key_file), private_key_file).public_key()
+    else:
+        key = read_public_key(public_key or "")
+    found = {"address": address_of(key), "public_key": key.hex()}
+    typer.echo(json.dumps(found) if as_json else found["address"])
+
+
+@app.command()
+def enode(
+    url: Annotated[str, typer.Argument(metavar="URL", help="enode://ID@HOST:PORT")],
+    static: Annotated[
+        bool, typer.Option("--static", help="Refuse what a static peer list can't hold.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the parts of an enode URL, or refuse it.
+
+    Example: chainfleet besu enode --json enode://6f8a…92a0@192.0.2.1:30303
+    """
+    from chainfleet.model.besu.enode import parse_enode, parse_static_peer
+
+    found = parse_static_peer(url) if static else parse_enode(url)
+    _show(asdict(found), as_json=as_json)
+
+
+@app.command("genesis-hash")
+def genesis_hash(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A genesis file; - reads standard input.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print hash and state root of the block 0 that Besu makes from a genesis file.
+
+    Example: chainfleet besu genesis-hash genesis.json --json
+    """
+    from chainfleet.model.besu.genesis_block import genesis_block
+
+    value = _parse(_read(file), file)
+    if not isinstance(value, dict):
+        raise InputError(f"{file}: a genesis is a JSON object")
+    _show(asdict(genesis_block(value)), as_json=as_json)
+
+
+@app.command()
+def quorum(
+    validators: Annotated[int, typer.Argument(metavar="N", help="Number of validators.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print what N validators need to agree, and what they bear.
+
+    Example: chainfleet besu quorum 48 --json
+    """
+    from chainfleet.model.besu.quorum import quorum_of
+
+    rule = quorum_of(validators)
+    found = {"quorum": rule.quorum, "byzantine": rule.byzantine, "crash": rule.crash, "votes": rule.votes}
+    _show(found, as_json=as_json)
+
+
+def _show(value: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(value))
+        return
+    for key, item in value.items():
+        typer.echo(f"{key}: {item if isinstance(item, str | int) else json.dumps(item)}")
+
+
+def _read(source: str) -> str:
+    if source == "-":
+        return sys.stdin.read()
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise EnvironmentProblem(f"{source} can't be read: {reason}") from error
+
+
+def _parse(text: str, source: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+            raise InputError(f"{source}: key {twice!r} comes twice")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{source}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
