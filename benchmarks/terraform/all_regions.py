@@ -1,19 +1,20 @@
-"""Applies, looks again at and destroys every region of a fleet with the Terraform driver; prints what it cost.
+"""Applies, looks again at and destroys every region of a fleet on the emulated cloud; prints what it cost.
 
-    python benchmarks/terraform/all_regions.py FLEET STATE_FOLDER [--keep]
+    python benchmarks/terraform/all_regions.py [--fleet FILE] [--time-scale N] [--faults NAME] [--embedded]
 
-The cloud, its credentials and the provider are those of the environment (ARM_*, TF_REATTACH_PROVIDERS).
-CPU seconds are those of the Terraform commands, of this process, and of the processes named in WATCH
-(`name=pid,…`), such as the provider and the emulated cloud. Memory is the sum of PSS, sampled.
+CPU seconds are those of the Terraform commands, of this process, of the provider and of the emulated cloud.
+Memory is the sum of the PSS of all of them, sampled twice a second.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ import psutil
 
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.drivers.terraform import TerraformDriver
+from chainfleet.drivers.terraform.tool import Tool, embedded
+from chainfleet.emulator.client import Running, start
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import load_fleet
 from chainfleet.model.task import Phase, Task
@@ -33,12 +36,14 @@ Call = Callable[[Attempt], Awaitable[Outcome | None]]
 class Bench:
     """One driver and the outputs of what it did."""
 
-    def __init__(self, fleet: Fleet, workspace: Path) -> None:
+    def __init__(self, fleet: Fleet, workspace: Path, cloud: Running) -> None:
         self.fleet = fleet
+        self.environ = {**os.environ, **cloud.environment}
         self.workspace = workspace
         self.driver = TerraformDriver()
         self.outputs: dict[str, Mapping[str, Any]] = {}
-        self.watched = dict(pair.split("=") for pair in os.environ.get("WATCH", "").split(",") if pair)
+        providers = json.loads(cloud.environment["TF_REATTACH_PROVIDERS"])
+        self.watched = {"cloud": cloud.pid, "provider": next(iter(providers.values()))["Pid"]}
 
     def attempt(self, action: str, region: str) -> Attempt:
         task = Task(f"infrastructure/{action}/{region}", Phase.INFRASTRUCTURE, region=region)
@@ -56,7 +61,7 @@ class Bench:
             workspace=self.workspace,
             log_file=log_file,
             parallelism=10,
-            environ=dict(os.environ),
+            environ=self.environ,
             outputs=self.outputs.__getitem__,
             log=log,
             fence=lambda: None,
@@ -103,7 +108,7 @@ class Bench:
             "driver": mine.ru_utime + mine.ru_stime,
         }
         for name, pid in self.watched.items():
-            times = psutil.Process(int(pid)).cpu_times()
+            times = psutil.Process(pid).cpu_times()
             spent[name] = times.user + times.system
         return spent
 
@@ -111,8 +116,8 @@ class Bench:
         peak: dict[str, float] = {"all": 0}
         try:
             while True:
-                pids = [os.getpid(), *map(int, self.watched.values())]
-                children = [child.pid for child in psutil.Process().children(recursive=True)]
+                pids = [os.getpid(), *self.watched.values()]
+                children = [c.pid for c in psutil.Process().children(recursive=True) if c.pid not in pids]
                 total = await asyncio.to_thread(lambda p=pids + children: sum(map(pss_mib, p)))
                 if total > peak["all"]:
                     peak = {"all": round(total), "terraform_processes": len(children)}
@@ -136,13 +141,26 @@ async def peak_of(task: asyncio.Task[dict[str, float]]) -> dict[str, float]:
 
 
 async def main() -> None:
-    fleet = load_fleet(sys.argv[1], lambda name: Path(name).read_text(), os.environ).fleet
-    workspace = Path(sys.argv[2]).absolute()
-    bench = Bench(fleet, workspace)
-    both = ("network", "cluster")
-    await bench.measure("apply", bench.driver.change, both)
-    await bench.measure("look again", bench.driver.observe, both)
-    if "--keep" not in sys.argv:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fleet", default="examples/chain-138.yaml")
+    parser.add_argument("--time-scale", type=float, default=60.0)
+    parser.add_argument("--faults")
+    parser.add_argument("--embedded", action="store_true")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start(Path(folder) / "cloud", options.time_scale, options.faults, parts="arm,azapi") as cloud,
+    ):
+        environ = {"MAINNET_RPC_URL": "", **cloud.environment}
+        fleet = load_fleet(options.fleet, lambda name: Path(name).read_text(), environ).fleet
+        bench = Bench(fleet, Path(folder), cloud)
+        if options.embedded:
+            command = (sys.executable, "-I", embedded.__file__)
+            bench.driver._tools[os.environ["PATH"]] = Tool("embedded terraform", "?", command)
+        both = ("network", "cluster")
+        await bench.measure("apply", bench.driver.change, both)
+        await bench.measure("look again", bench.driver.observe, both)
+        print(json.dumps(cloud.control("/stats"))[:2000])
         await bench.measure("destroy", bench.driver.undo, both[::-1])
 
 
