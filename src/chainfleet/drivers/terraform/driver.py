@@ -97,7 +97,9 @@ class TerraformDriver:
         if state is None or not state.resources:
             return Outcome(changed=False)
         await self._prepare(attempt, root)
-        output = await self._run(attempt, root, ["apply", "-destroy", "-auto-approve", *_common(attempt)])
+        # What is gone already can be deleted again, so there is no need to look first.
+        arguments = ["apply", "-destroy", "-auto-approve", "-refresh=false", *_common(attempt)]
+        output = await self._run(attempt, root, arguments)
         if output.errors:
             raise _failed(attempt, output.errors)
         (root.folder / roots.APPLIED).unlink(missing_ok=True)

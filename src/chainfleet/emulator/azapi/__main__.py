@@ -36,7 +36,7 @@ def reattach_line(port: int, pid: int) -> str:
         "Test": True,
         "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"},
     }
-    return json.dumps({schema.SOURCE: entry})
+    return json.dumps(dict.fromkeys(schema.SOURCES, entry))
 
 
 async def serve(service: Service) -> tuple[grpc.aio.Server, int]:

@@ -8,8 +8,8 @@ from typing import Any
 from tf.gen import tfplugin_pb2 as pb
 
 RESOURCE = "azapi_resource"
-SOURCE = "registry.terraform.io/azure/azapi"
-"""Address of the provider as Terraform resolves `Azure/azapi`."""
+SOURCES = ("registry.terraform.io/azure/azapi", "registry.opentofu.org/azure/azapi")
+"""Addresses of the provider as Terraform and OpenTofu resolve `Azure/azapi`."""
 
 VERSION = 2
 """Version of the state's schema, as in Microsoft's provider since 2.0."""
