@@ -1,0 +1,188 @@
+"""All emulated clusters: opened and closed by ARM, kept over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, cast
+
+from ..seams import Clock, ClusterEndpoint, ClusterSpec, Dirty, Faults, PublicAddresses, Tls, Traffic
+from .addresses import AddressBook
+from .cluster import Cluster
+from .kinds import Kinds
+from .node.kubelet import DOWN_POLL_S
+from .node.program import Programs, Service
+from .server import ClusterServer
+from .store import Store
+from .world import World
+from .writing import Objects
+
+Json = dict[str, Any]
+
+
+class EmulatedClusters:
+    """Implements `seams.Clusters` and `seams.Durable`.
+
+    Args:
+        clock: emulated time.
+        faults: what goes wrong.
+        public: ARM's public IP addresses.
+        tls: the emulator's certificate authority.
+        traffic: counts requests and changes.
+        programs: what runs in containers; without one, containers just run.
+        addresses: routes between clusters, shared with programs that dial.
+        seed: of all durations.
+        changed: told when the state wants to be kept.
+        wall: seconds since 1970, for timestamps in metadata.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        faults: Faults,
+        public: PublicAddresses,
+        tls: Tls,
+        traffic: Traffic,
+        programs: Programs = Service,
+        addresses: AddressBook | None = None,
+        seed: int = 0,
+        changed: Dirty | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._faults = faults
+        self._public = public
+        self._tls = tls
+        self._traffic = traffic
+        self._programs = programs
+        self._addresses = addresses or AddressBook()
+        self._seed = seed
+        self._changed: Callable[[], None] = changed or (lambda: None)
+        self._wall = wall
+        self._clusters: dict[str, tuple[Cluster, ClusterServer]] = {}
+        self._loaded: dict[str, Json] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open again the clusters that `load` brought."""
+        for state in list(self._loaded.values()):
+            await self.open(ClusterSpec(**state["spec"]))
+
+    async def open(self, spec: ClusterSpec) -> ClusterEndpoint:
+        """Start answering for that cluster (idempotent: the same id gives the same endpoint)."""
+        async with self._opening.setdefault(spec.id, asyncio.Lock()):
+            if spec.id not in self._clusters:
+                await self._open(spec)
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch_faults())
+        return self.endpoint(spec.id)
+
+    def endpoint(self, cluster_id: str) -> ClusterEndpoint:
+        """Where a cluster answers.
+
+        Raises:
+            KeyError: it isn't open.
+        """
+        cluster, server = self._clusters[cluster_id]
+        return ClusterEndpoint(f"https://127.0.0.1:{server.port}", self._tls.ca_pem, cluster.token)
+
+    async def _open(self, spec: ClusterSpec) -> None:
+        state = self._loaded.pop(spec.id, None)
+        rng = random.Random(f"{self._seed}:{spec.id}")  # noqa: S311 - durations and names, repeatable
+        store = Store()
+        if state:
+            store.load(state["store"])
+        # Uids must differ between lives of the emulator, durations must not.
+        objects = Objects(store, Kinds(), self._wall, random.Random(secrets.randbits(64)))  # noqa: S311
+        world = World(
+            spec,
+            objects,
+            self._clock,
+            self._faults,
+            self._public,
+            self._addresses,
+            self._programs,
+            rng,
+            self._wall,
+        )
+        cluster = Cluster(world, state["token"] if state else secrets.token_urlsafe(32))
+        server = ClusterServer(cluster, self._tls.server_context(), self._traffic)
+        await server.start(state["port"] if state else 0)
+        self._clusters[spec.id] = (cluster, server)
+        store.listen(lambda _: self._changed())
+        cluster.start()
+        if state and state.get("pools"):
+            cluster.set_nodes(state["pools"])
+        self._changed()
+
+    async def close(self, cluster_id: str) -> None:
+        """Stop answering and forget its objects."""
+        self._loaded.pop(cluster_id, None)
+        if found := self._clusters.pop(cluster_id, None):
+            cluster, server = found
+            await server.stop()
+            await cluster.stop()
+            self._changed()
+
+    async def set_nodes(self, cluster_id: str, pools: Mapping[str, int]) -> None:
+        """Tell how many nodes each node pool has."""
+        self._clusters[cluster_id][0].set_nodes(pools)
+
+    async def stop(self) -> None:
+        """Stop all clusters; their objects stay for `dump`."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+        for cluster, server in self._clusters.values():
+            await server.stop()
+            await cluster.stop()
+
+    def faults_changed(self) -> None:
+        """Look at once whether a new fault takes running pods down."""
+        for cluster, _ in self._clusters.values():
+            cluster.kubelet.strike_down()
+
+    async def _watch_faults(self) -> None:
+        while True:
+            await asyncio.sleep(DOWN_POLL_S)
+            self.faults_changed()
+
+    def stats(self) -> Json:
+        """Figures per cluster: requests, writes that changed something, objects, pods."""
+        return {cluster_id: _figures(cluster) for cluster_id, (cluster, _) in self._clusters.items()}
+
+    def dump(self) -> object:
+        """State as JSON values."""
+        states = dict(self._loaded)
+        for cluster_id, (cluster, server) in self._clusters.items():
+            states[cluster_id] = {
+                "spec": asdict(cluster.spec),
+                "token": cluster.token,
+                "port": server.port,
+                "store": cluster.world.store.dump(),
+            }
+        return {"clusters": states}
+
+    def load(self, state: object) -> None:
+        """Take up a state that `dump` gave; `start` opens the clusters."""
+        self._loaded = dict(cast("Json", state)["clusters"])
+
+
+def _figures(cluster: Cluster) -> Json:
+    counters = cluster.world.objects.counters
+    store = cluster.world.store
+    return {
+        "region": cluster.spec.region,
+        "requests": counters.requests,
+        "changes": counters.changes,
+        "refused": counters.refused,
+        "by_verb": dict(counters.by_verb),
+        "objects": {kind: len(store.items(kind)) for kind in store.kinds()},
+        "pods_running": sum(p.get("status", {}).get("phase") == "Running" for p in store.all("pods")),
+    }

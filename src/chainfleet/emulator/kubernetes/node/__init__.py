@@ -1,0 +1,1 @@
+"""The nodes of an emulated cluster: scheduling, volumes, and the life of pods and containers."""
