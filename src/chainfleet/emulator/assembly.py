@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Core:
-    """What of the emulator itself survives a restart: time, identities, keys, ports; implements `seams.Durable`."""
+    """What of the emulator itself survives a restart: time, identities, keys, ports (`seams.Durable`)."""
 
     def __init__(self, clock: ScaledClock) -> None:
         self._clock = clock

@@ -18,6 +18,9 @@ def environment(
     """Names and values; they hold secrets, so keep them in a private file.
 
     Args:
+        arm: gives the addresses.
+        directory: gives tenant, subscription and the deployer's credentials.
+        authority: gives the bundle of certificates.
         deployer_key: private key that deploys contracts.
         mainnet_url: JSON-RPC address of the emulated Mainnet; empty if it isn't started.
         folder: where the empty Terraform configuration is kept.

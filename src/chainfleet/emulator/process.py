@@ -80,7 +80,7 @@ async def _watch_owner(pid: int | None, stop: asyncio.Event) -> None:
         return
     try:
         owner = psutil.Process(pid)
-        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_WATCH_EVERY_S)
     except psutil.NoSuchProcess:
         pass

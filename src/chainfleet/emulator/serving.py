@@ -28,7 +28,7 @@ class Server:
         Args:
             handler: answers every request.
             tls: for HTTPS; None means plain HTTP.
-            port: tried first, so that addresses survive a restart where they can; 0 or taken means any free one.
+            port: tried first, so that addresses survive a restart; 0 or a taken one means any free one.
         """
         listener = _bound(port)
         server = web.Server(handler, access_log=None, logger=_log, keepalive_timeout=300)

@@ -145,7 +145,8 @@ class Keeper:
 
     def write(self) -> None:
         """Write what has changed, now."""
-        names, self._dirty = self._dirty, set()
+        # The core knows the time: written with every other part, it is never older than their operations.
+        names, self._dirty = self._dirty | {"core"}, set()
         for name in sorted(names & set(self._parts)):
             try:
                 self._folder.write(name, self._parts[name].dump())

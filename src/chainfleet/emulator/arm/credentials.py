@@ -44,7 +44,8 @@ class Credentials:
             raise ArmError(
                 409,
                 "OperationNotAllowed",
-                f"Getting credentials of managed cluster {resource.id.name} is not possible in state {resource.state}.",
+                f"Getting credentials of managed cluster {resource.id.name} is not possible in state "
+                f"{resource.state}.",
             )
         config = json.dumps(_kubeconfig(resource, endpoint, user))
         value = base64.b64encode(config.encode()).decode()

@@ -70,10 +70,10 @@ class Engine:
             return Reply(200, draft.current, changed=False)
         failure = self._strikes.write(kind.type, place, draft)
         if kind.style is Style.HELD:
+            if failure is not None:
+                raise failure
             await self._hold(kind, draft)
             draft = self._draft(kind, place, body)
-        elif failure is None or not failure.later:
-            failure = None
         created = draft.current is None
         resource = self._inlines.commit(kind, draft)
         operation = None
@@ -82,7 +82,7 @@ class Engine:
         else:
             operation = self._begin(kind, resource, created=created, api_version=api_version)
             if failure is not None:
-                operation.error, operation.error_status = failure.error.error(), failure.error.status
+                operation.error, operation.error_status = failure.error(), failure.status
         self._changed()
         shown = operation if kind.style is Style.HEADERS else None
         return Reply(201 if created else 200, resource, shown)
@@ -188,7 +188,7 @@ class Engine:
         body = self.world.store.body(current)
         if not same_intent(before, wanted, body):
             return False
-        return not self._inlines.would_remove(self._catalogue.find(current.type), draft)
+        return not self._inlines.differ(self._catalogue.find(current.type), draft)
 
     def _location(self, kind: Kind, place: ResourceId, wanted: Json, current: Resource | None) -> str:
         given = wanted.get("location")
@@ -199,7 +199,7 @@ class Engine:
             raise bad_request(
                 "LocationNotAvailableForResourceType",
                 f"The provided location '{given}' is not available for resource type '{kind.type}'. "
-                f"List of available regions for the resource type is '{','.join(x.name for x in self._locations)}'.",
+                f"List of available regions for the resource type is '{self._locations.names}'.",
             )
         if current is not None and current.location and location != current.location:
             raise _moved(place, current, location)
@@ -216,7 +216,8 @@ class Engine:
             raise ArmError(
                 404,
                 "ParentResourceNotFound",
-                f"Failed to perform '{action}' on resource(s) of type '{place.type.split('/', 1)[1]}', because the "
+                f"Failed to perform '{action}' on resource(s) of type "
+                f"'{place.type.split('/', 1)[1]}', because the "
                 f"parent resource '{place.up().text}' could not be found.",
             )
         if parent is None and place.scope:

@@ -78,8 +78,8 @@ class Gateway:
             return self._directory.who(bearer.strip())
         except TokenError as refused:
             challenge = (
-                f'Bearer authorization_uri="{self.authority}{self._directory.tenant_id}", error="invalid_token", '
-                f'error_description="{refused}"'
+                f'Bearer authorization_uri="{self.authority}{self._directory.tenant_id}", '
+                f'error="invalid_token", error_description="{refused}"'
             )
             raise ArmError(
                 401, refused.code, str(refused), headers={"WWW-Authenticate": challenge}
@@ -97,7 +97,8 @@ class Gateway:
                 403,
                 "AuthorizationFailed",
                 f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have "
-                f"authorization to perform action '{call.type}/{Operation.of(call.verb)}' over scope '{asked.path}' "
+                f"authorization to perform action '{call.type}/{Operation.of(call.verb)}' over scope "
+                f"'{asked.path}' "
                 "or the scope is invalid. If access was recently granted, please refresh your credentials.",
             )
 
@@ -154,7 +155,8 @@ class Gateway:
         operation = Operation.of(call.verb)
         if rule.key[0].startswith("arm"):
             text = (
-                f"Number of '{operation}s' for subscription '{call.subscription}' actor '{call.principal}' exceeded. "
+                f"Number of '{operation}s' for subscription '{call.subscription}' actor "
+                f"'{call.principal}' exceeded. "
                 "Refer to https://aka.ms/arm-throttling for additional information."
             )
         else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .bodies import Json, intent, value_at
+from .bodies import Json, covers, intent, value_at
 from .catalogue import Catalogue
 from .errors import ArmError, bad_request
 from .kinds import Draft, Inline, Kind, require
@@ -46,9 +46,17 @@ class Inlines:
             raise
         return resource
 
-    def would_remove(self, kind: Kind, draft: Draft) -> bool:
-        """Whether the draft's lists leave out nested resources that there are."""
-        return any(self._left_out(draft.id, draft.wanted, inline) for inline in kind.inline)
+    def differ(self, kind: Kind, draft: Draft) -> bool:
+        """Whether the draft's lists ask for other nested resources than there are."""
+        for inline in kind.inline:
+            if self._left_out(draft.id, draft.wanted, inline):
+                return True
+            listed = value_at(draft.wanted, f"properties.{inline.prop}")
+            for entry in listed if isinstance(listed, list) else ():
+                child = self._store.get(draft.id.child(inline.kind, str(entry.get("name"))).key)
+                if child is None or not covers(child.own_body(), _entry_intent(entry, inline)):
+                    return True
+        return False
 
     def mark(self, resource: Resource, state: str, operation: str) -> None:
         """Set the state of a resource and of the nested ones that are changed together with it."""

@@ -32,7 +32,8 @@ class _Containers(Kind):
         """AKS names the operation in progress."""
         thing = "managed cluster" if resource.type == CLUSTER else f"agent pool {resource.id.name}"
         return (
-            f"Operation is not allowed because there's an in progress {resource.state.lower()} operation on the "
+            f"Operation is not allowed because there's an in progress {resource.state.lower()} "
+            "operation on the "
             f"{thing}. Please wait for it to finish before starting a new operation. "
             "See https://aka.ms/aks-pending-operation for more details"
         )
@@ -63,7 +64,8 @@ class ManagedCluster(_Containers):
         if version is not None and _full_version(str(version)) is None:
             raise bad_request(
                 "K8sVersionNotSupported",
-                f"Managed cluster {draft.id.name} is on version {version} which is not supported in this region. "
+                f"Managed cluster {draft.id.name} is on version {version} which is not supported in "
+                "this region. "
                 f"Please use [az aks get-versions] command to get the supported version list in this region.",
             )
         self._check_identities(draft, world)
@@ -78,7 +80,8 @@ class ManagedCluster(_Containers):
                 raise bad_request(
                     "FailedIdentityOperation",
                     f"Identity operation for resource '{draft.id.text}' failed with error 'Failed to perform "
-                    f"resource identity operation. Status: 'NotFound'. Response: identity {identity} not found'.",
+                    f"resource identity operation. Status: 'NotFound'. Response: identity {identity} "
+                    "not found'.",
                 )
 
     @staticmethod
@@ -172,7 +175,8 @@ class AgentPool(_Containers):
         if not _POOL_NAME.match(name):
             raise bad_request(
                 "InvalidParameter",
-                f"The value of parameter agentPoolProfile.name is invalid: '{name}'. A node pool name may only "
+                f"The value of parameter agentPoolProfile.name is invalid: '{name}'. A node pool "
+                "name may only "
                 "contain lowercase letters and numbers, begins with a letter and has at most 12 of them.",
             )
         size = SIZES.get(str(draft.prop("vmSize")).lower())

@@ -116,7 +116,8 @@ class Subnet(_Network):
         if group is not None and world.by_id(group) is None:
             raise bad_request(
                 "InvalidResourceReference",
-                f"Resource {group} referenced by resource {draft.id.text} was not found. Please make sure that "
+                f"Resource {group} referenced by resource {draft.id.text} was not found. Please make "
+                "sure that "
                 "the referenced resource exists, and that both resources are in the same region.",
             )
 
@@ -130,7 +131,8 @@ class Subnet(_Network):
             if any(a.overlaps(b) for a in own for b in theirs):
                 raise bad_request(
                     "NetcfgSubnetRangesOverlap",
-                    f"Subnet '{draft.id.name}' is not valid because its IP address range overlaps with that of an "
+                    f"Subnet '{draft.id.name}' is not valid because its IP address range overlaps "
+                    "with that of an "
                     f"existing subnet '{other.id.name}' in virtual network '{draft.id.names[0]}'.",
                 )
 
@@ -237,7 +239,8 @@ class SecurityRule(Kind):
             ):
                 raise bad_request(
                     "SecurityRuleConflict",
-                    f"Security rule {draft.id.name} conflicts with rule {other.id.name}. Rules cannot have the "
+                    f"Security rule {draft.id.name} conflicts with rule {other.id.name}. Rules "
+                    "cannot have the "
                     "same Priority and Direction.",
                 )
 

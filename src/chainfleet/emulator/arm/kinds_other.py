@@ -38,7 +38,8 @@ class ResourceGroup(Kind):
 
     def busy_message(self, resource: Resource) -> str:
         """A group is only ever busy because it is being deleted."""
-        return f"The resource group '{resource.id.name}' is in deprovisioning state and cannot perform this operation."
+        name = resource.id.name
+        return f"The resource group '{name}' is in deprovisioning state and cannot perform this operation."
 
 
 class UserAssignedIdentity(Kind):
@@ -90,6 +91,7 @@ class KeyVault(Kind):
     delete = Duration(5.0, 0.3)
     required = ("properties.tenantId", "properties.sku.name", "properties.sku.family")
     needs_location = True
+    busy_code = "ConflictError"
     creating = "RegisteringDns"
     updating = "Succeeded"
 
@@ -99,8 +101,10 @@ class KeyVault(Kind):
         if not _VAULT_NAME.match(name):
             raise bad_request(
                 "VaultNameNotValid",
-                f"The vault name '{name}' is invalid. A vault's name must be between 3-24 alphanumeric characters. "
-                "The name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens.",
+                f"The vault name '{name}' is invalid. A vault's name must be between 3-24 "
+                "alphanumeric characters. "
+                "The name must begin with a letter, end with a letter or digit, and not contain "
+                "consecutive hyphens.",
             )
         if draft.prop("accessPolicies") is None and not draft.prop("enableRbacAuthorization"):
             raise bad_request("BadRequest", "The parameter accessPolicies is not specified.")
@@ -110,15 +114,18 @@ class KeyVault(Kind):
             raise ArmError(
                 409,
                 "VaultAlreadyExists",
-                f"The vault name '{name}' is already in use. Vault names are globally unique so it is possible that "
+                f"The vault name '{name}' is already in use. Vault names are globally unique so it "
+                "is possible that "
                 "the name is already taken.",
             )
         if name.lower() in world.deleted_vaults and draft.prop("createMode") != "recover":
             raise ArmError(
                 409,
                 "ConflictError",
-                f"A vault with the same name '{name}' already exists in deleted state. You need to either recover "
-                "or purge existing key vault. Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 "
+                f"A vault with the same name '{name}' already exists in deleted state. You need to "
+                "either recover "
+                "or purge existing key vault. Follow this link "
+                "https://go.microsoft.com/fwlink/?linkid=2149745 "
                 "for more information on soft delete.",
             )
 

@@ -1,4 +1,4 @@
-"""A small part of the Kusto query language: where, project, extend, order, take, count, summarize count, distinct."""
+"""A small part of the Kusto query language, as inventories need it: see `_STEPS` for its operators."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class _Parser:
 
         def step(rows: list[Json]) -> list[Json]:
             for value, down in reversed(keys):
-                rows = sorted(rows, key=lambda row: _sortable(value(row)), reverse=down)  # noqa: B023
+                rows = sorted(rows, key=lambda row: _sortable(value(row)), reverse=down)
             return rows
 
         return step

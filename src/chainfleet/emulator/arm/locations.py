@@ -73,6 +73,11 @@ class Locations:
     def __iter__(self) -> Any:
         return iter(self._all.values())
 
+    @property
+    def names(self) -> str:
+        """All names, joined by commas."""
+        return ",".join(self._all)
+
     def normalise(self, text: object) -> str | None:
         """The name of a region given as name or display name, or None if there is no such region."""
         if not isinstance(text, str):

@@ -65,9 +65,12 @@ class Login:
         tenant, rest = parts[0], "/".join(parts[1:])
         if tenant not in (self._directory.tenant_id, *_ALIASES):
             raise LoginRefused(
-                400, "invalid_request", 90002, f"Tenant '{tenant}' not found. Check to make sure you have the "
-                "correct tenant ID and are signing into the correct cloud."
-            )  # fmt: skip
+                400,
+                "invalid_request",
+                90002,
+                f"Tenant '{tenant}' not found. Check to make sure you have the "
+                "correct tenant ID and are signing into the correct cloud.",
+            )
         if rest in ("v2.0/.well-known/openid-configuration", ".well-known/openid-configuration"):
             return web.json_response(self._configuration(base, tenant))
         if rest in ("discovery/v2.0/keys", "discovery/keys"):
@@ -105,20 +108,28 @@ class Login:
     def _token(self, form: Mapping[str, str], base: str) -> dict[str, object]:
         if form.get("grant_type") != "client_credentials":
             raise LoginRefused(
-                400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type "
-                f"'{form.get('grant_type')}'."
-            )  # fmt: skip
+                400,
+                "unsupported_grant_type",
+                70003,
+                f"The app requested an unsupported grant type '{form.get('grant_type')}'.",
+            )
         principal = self._directory.principals.get(form.get("client_id", "").lower())
         if principal is None:
             raise LoginRefused(
-                400, "unauthorized_client", 700016, f"Application with identifier '{form.get('client_id')}' was not "
-                f"found in the directory '{self._directory.tenant_id}'."
-            )  # fmt: skip
+                400,
+                "unauthorized_client",
+                700016,
+                f"Application with identifier '{form.get('client_id')}' was not "
+                f"found in the directory '{self._directory.tenant_id}'.",
+            )
         if form.get("client_secret") != principal.client_secret:
             raise LoginRefused(
-                401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in "
-                f"the request is the client secret value for app '{principal.client_id}'."
-            )  # fmt: skip
+                401,
+                "invalid_client",
+                7000215,
+                "Invalid client secret provided. Ensure the secret being sent in "
+                f"the request is the client secret value for app '{principal.client_id}'.",
+            )
         audience = self._audience(form)
         issuer = f"{base}/{self._directory.tenant_id}/v2.0"
         return {
@@ -136,15 +147,21 @@ class Login:
             wanted = scope.removesuffix("/.default")
         else:
             raise LoginRefused(
-                400, "invalid_scope", 1002012, f"The provided value for scope {scope} is not valid. Client credential "
-                "flows must have a scope value with /.default suffixed to the resource identifier."
-            )  # fmt: skip
+                400,
+                "invalid_scope",
+                1002012,
+                f"The provided value for scope {scope} is not valid. Client credential "
+                "flows must have a scope value with /.default suffixed to the resource identifier.",
+            )
         plain = wanted.rstrip("/")
         if plain == self._arm_audience().rstrip("/"):
             return AUDIENCES[0]
         if plain not in AUDIENCES:
             raise LoginRefused(
-                400, "invalid_resource", 500011, f"The resource principal named {wanted} was not found in the tenant "
-                "named chainfleet emulated."
-            )  # fmt: skip
+                400,
+                "invalid_resource",
+                500011,
+                f"The resource principal named {wanted} was not found in the tenant "
+                "named chainfleet emulated.",
+            )
         return wanted

@@ -51,7 +51,7 @@ class ResourceId:
 
     @property
     def parent(self) -> str:
-        """Key of what must exist first: the parent resource, the scope or the group; empty if nothing must."""
+        """Key of what must exist first: parent resource, scope or group; empty if nothing must."""
         if self.type == GROUPS:
             return ""
         if len(self.names) > 1:
@@ -85,7 +85,7 @@ class ResourceId:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path names: a resource, a collection (`id.names` lacks the last name) or an action on a resource."""
+    """What a path names: a resource, a collection (`id.names` lacks the last name) or an action."""
 
     id: ResourceId
     collection: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainfleet.emulator.seams import FaultKind, Faults
@@ -16,22 +15,14 @@ if TYPE_CHECKING:
     from .resources import Resource
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error that shows at the end of the operation (`later`) rather than in the answer."""
-
-    error: ArmError
-    later: bool = True
-
-
 class Strikes:
     """Asks the faults in force about writes and words them."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
-    def write(self, kind: str, place: ResourceId, draft: Draft) -> Failure | None:
-        """Refuse a write or let its operation fail, if a fault says so.
+    def write(self, kind: str, place: ResourceId, draft: Draft) -> ArmError | None:
+        """Refuse a write, if a fault says so; returns the error that its operation is to end with.
 
         Raises:
             ArmError: refused at once.
@@ -45,11 +36,11 @@ class Strikes:
             if kind == CLUSTER:
                 raise bad_request(
                     "AKSCapacityHeavyUsage",
-                    f"Creating a new cluster is unavailable at this time in region {region} due to high demand. To "
-                    "create a new cluster, we recommend using an alternate region. For a list of all the Azure "
-                    "regions, visit https://aka.ms/aks/regions.",
+                    f"Creating a new cluster is unavailable at this time in region {region} due to high "
+                    "demand. To create a new cluster, we recommend using an alternate region. For a list of "
+                    "all the Azure regions, visit https://aka.ms/aks/regions.",
                 )
-            return Failure(_allocation(kind, draft))
+            return _allocation(kind, draft)
         return None
 
     def deletion(self, kind: str, resource: Resource) -> None:
@@ -69,7 +60,8 @@ def _conflict(kind: str, place: ResourceId) -> ArmError:
         return ArmError(
             409,
             "OperationNotAllowed",
-            "Operation is not allowed because there's an in progress update operation on the managed cluster. "
+            "Operation is not allowed because there's an in progress update operation on the "
+            "managed cluster. "
             "Please wait for it to finish before starting a new operation. "
             "See https://aka.ms/aks-pending-operation for more details",
         )
@@ -107,8 +99,8 @@ def _quota(kind: str, region: str) -> ArmError:
 def _allocation(kind: str, draft: Draft) -> ArmError:
     size = draft.prop("vmSize") or "the requested size"
     text = (
-        "Allocation failed. We do not have sufficient capacity for the requested VM size in this region. Read more "
-        "about improving likelihood of allocation success at http://aka.ms/allocation-guidance"
+        "Allocation failed. We do not have sufficient capacity for the requested VM size in this region. "
+        "Read more about improving likelihood of allocation success at http://aka.ms/allocation-guidance"
     )
     if kind == POOL:
         return ArmError(

@@ -1,4 +1,4 @@
-"""What ARM answers about a subscription as a whole: locations, providers, usages, SKUs, operations, vaults."""
+"""What ARM answers about a whole subscription: locations, providers, usages, SKUs, operations, vaults."""
 
 from __future__ import annotations
 
