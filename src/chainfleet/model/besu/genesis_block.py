@@ -74,7 +74,10 @@ def _header(fields: Mapping[str, Any], config: Mapping[str, Any], state_root: by
     header += [rlp.encode_integer(value) for value in scalars]
     header += [read_hex(fields.get("extradata") or "0x", "extraData")]
     header += [_word(fields.get("mixhash", "0x"), "mixHash")]
-    header += [_quantity(fields.get("nonce", "0x0"), "nonce", base=16).to_bytes(8, "big")]
+    nonce = _quantity(fields.get("nonce", "0x0"), "nonce", base=16)
+    if nonce >= 2**64:
+        raise GenesisError("nonce is above 2^64")
+    header += [nonce.to_bytes(8, "big")]
     return header + _fork_fields(fields, config, scalars[4])
 
 

@@ -17,6 +17,8 @@ Item = bytes | Sequence["Item"]
 _SHORT = 55
 _STRING = 0x80
 _LIST = 0xC0
+_DEEPEST = 64
+"""Lists within lists; nothing on a chain is nested deeper, and recursion has an end."""
 
 
 class RlpError(InputError):
@@ -49,7 +51,7 @@ def decode_integer(data: bytes) -> int:
 
 def decode(data: bytes) -> Item:
     """Return the one item that the bytes hold; RlpError if they hold less, more or a longer form."""
-    item, end = _decode_at(data, 0, len(data))
+    item, end = _decode_at(data, 0, len(data), 0)
     if end != len(data):
         raise RlpError(f"{len(data) - end} bytes are left over after the item")
     return item
@@ -62,7 +64,7 @@ def _header(offset: int, length: int) -> bytes:
     return bytes([offset + _SHORT + len(size)]) + size
 
 
-def _decode_at(data: bytes, start: int, limit: int) -> tuple[Item, int]:
+def _decode_at(data: bytes, start: int, limit: int, depth: int) -> tuple[Item, int]:
     if start >= limit:
         raise RlpError("the bytes end in the middle of an item")
     first = data[start]
@@ -75,13 +77,15 @@ def _decode_at(data: bytes, start: int, limit: int) -> tuple[Item, int]:
         if len(body) == 1 and body[0] < _STRING:
             raise RlpError(f"byte {body[0]:#04x} is encoded in two bytes where one is canonical")
         return body, end
-    return _decode_list(data, begin, end), end
+    return _decode_list(data, begin, end, depth + 1), end
 
 
-def _decode_list(data: bytes, begin: int, end: int) -> list[Item]:
+def _decode_list(data: bytes, begin: int, end: int, depth: int) -> list[Item]:
+    if depth > _DEEPEST:
+        raise RlpError(f"lists are nested more than {_DEEPEST} deep")
     items: list[Item] = []
     while begin < end:
-        item, begin = _decode_at(data, begin, end)
+        item, begin = _decode_at(data, begin, end, depth)
         items.append(item)
     return items
 
