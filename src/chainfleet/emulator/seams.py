@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -105,6 +105,21 @@ class ClusterEndpoint:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class NodePool:
+    """A pool of equal nodes.
+
+    Attributes:
+        count: how many.
+        labels: on every node.
+        taints: on every node, as ARM writes them: `key=value:Effect`.
+    """
+
+    count: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[str] = ()
+
+
 class Clusters(Protocol):
     """The Kubernetes side, as ARM sees it. Implemented in `emulator.kubernetes`."""
 
@@ -116,8 +131,8 @@ class Clusters(Protocol):
         """Stop answering and forget its objects."""
         ...
 
-    async def set_nodes(self, cluster_id: str, pools: Mapping[str, int]) -> None:
-        """Tell how many nodes each node pool has."""
+    async def set_nodes(self, cluster_id: str, pools: Mapping[str, NodePool]) -> None:
+        """Tell which nodes each node pool has."""
         ...
 
 

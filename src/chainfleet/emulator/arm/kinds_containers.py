@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from chainfleet.emulator.seams import ClusterSpec
+from chainfleet.emulator.seams import ClusterSpec, NodePool
 
 from .bodies import Json, value_at
 from .compute import CLUSTER, POOL, SIZES
@@ -290,13 +290,17 @@ def cluster_spec(resource: Resource) -> ClusterSpec:
 
 
 async def tell_nodes(cluster: Resource, world: World, arriving: Resource | None = None) -> None:
-    """Tell the Kubernetes side how many nodes a cluster's pools have."""
+    """Tell the Kubernetes side which nodes a cluster's pools have."""
     # Pools that are only being made have no node yet; those that come with the cluster arrive with it.
-    counts = {
-        pool.id.name: int(value_at(pool.computed, "properties.count") or 1)
+    pools = {
+        pool.id.name: NodePool(
+            count=int(value_at(pool.computed, "properties.count") or 1),
+            labels=dict(value_at(pool.computed, "properties.nodeLabels") or {}),
+            taints=tuple(value_at(pool.computed, "properties.nodeTaints") or ()),
+        )
         for pool in world.store.children(cluster.key, POOL)
         if pool.state in ("Succeeded", "Updating")
         or pool is arriving
         or pool.operation == cluster.operation != ""
     }
-    await world.clusters.set_nodes(cluster.id.text, counts)
+    await world.clusters.set_nodes(cluster.id.text, pools)

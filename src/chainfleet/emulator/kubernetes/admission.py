@@ -42,7 +42,8 @@ def admit(store: Store, kind: Kind, new: Json, live: Json | None) -> None:
             raise forbidden(
                 kind,
                 meta["name"],
-                f"unable to create new content in namespace {meta['namespace']} because it is being terminated",
+                f"unable to create new content in namespace {meta['namespace']} because "
+                "it is being terminated",
             )
     if kind.kind == "Pod":
         account = new["spec"].get("serviceAccountName", "default")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..seams import ClusterSpec
+from ..seams import ClusterSpec, NodePool
 from .api import Api
 from .control.cluster import Definitions, Disks, Garbage, Namespaces, register, set_nodes
 from .control.deployments import Deployments, ReplicaSets
@@ -77,7 +77,7 @@ class Cluster:
         await self.kubelet.stop()
         self.world.addresses.withdraw(self.spec.id)
 
-    def set_nodes(self, pools: Mapping[str, int]) -> None:
+    def set_nodes(self, pools: Mapping[str, NodePool]) -> None:
         """Tell how many nodes each pool has."""
         set_nodes(self.world, pools)
 

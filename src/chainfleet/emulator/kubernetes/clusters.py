@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
-from ..seams import Clock, ClusterEndpoint, ClusterSpec, Dirty, Faults, PublicAddresses, Tls, Traffic
+from ..seams import (
+    Clock,
+    ClusterEndpoint,
+    ClusterSpec,
+    Dirty,
+    Faults,
+    NodePool,
+    PublicAddresses,
+    Tls,
+    Traffic,
+)
 from .addresses import AddressBook
 from .cluster import Cluster
 from .kinds import Kinds
@@ -117,8 +127,6 @@ class EmulatedClusters:
         self._clusters[spec.id] = (cluster, server)
         store.listen(lambda _: self._changed())
         cluster.start()
-        if state and state.get("pools"):
-            cluster.set_nodes(state["pools"])
         self._changed()
 
     async def close(self, cluster_id: str) -> None:
@@ -130,7 +138,7 @@ class EmulatedClusters:
             await cluster.stop()
             self._changed()
 
-    async def set_nodes(self, cluster_id: str, pools: Mapping[str, int]) -> None:
+    async def set_nodes(self, cluster_id: str, pools: Mapping[str, NodePool]) -> None:
         """Tell how many nodes each node pool has."""
         self._clusters[cluster_id][0].set_nodes(pools)
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...seams import NodePool
 from ..kinds import Kind
 from ..store import Change, Key
 from ..world import World
@@ -253,14 +254,14 @@ def register(kinds: Any, definition: Json) -> None:
             )
 
 
-def set_nodes(world: World, pools: Mapping[str, int]) -> None:
-    """Make the cluster have that many nodes in each pool."""
+def set_nodes(world: World, pools: Mapping[str, NodePool]) -> None:
+    """Make the cluster have the nodes of these pools, and no others."""
     store = world.store
     digest = f"{int(hashlib.sha256(world.spec.id.encode()).hexdigest()[:8], 16) % 10**8:08d}"
     wanted = {
         f"aks-{pool}-{digest}-vmss{index:06x}": (pool, index)
-        for pool, count in pools.items()
-        for index in range(count)
+        for pool, asked in pools.items()
+        for index in range(asked.count)
     }
     for node in list(store.all("nodes")):
         name = node["metadata"]["name"]
@@ -270,12 +271,23 @@ def set_nodes(world: World, pools: Mapping[str, int]) -> None:
                     delete_pod(world.objects, pod)
             store.remove("nodes", "", name)
     for name, (pool, index) in wanted.items():
-        if store.get("nodes", "", name) is None:
-            made = world.objects.make("Node", _node(world, name, pool, index), "aks-node-controller")
-            world.objects.set_status(made, _node_status(world, index), "kubelet")
+        wanted_node = _node(world, name, pool, index, pools[pool])
+        live = store.find("nodes", "", name)
+        if live is None:
+            live = world.objects.make("Node", wanted_node, "aks-node-controller")
+            world.objects.set_status(live, _node_status(world, index), "kubelet")
+        elif live["spec"].get("taints") != wanted_node["spec"].get("taints"):
+            world.objects.change(live, "aks-node-controller", spec=wanted_node["spec"])
 
 
-def _node(world: World, name: str, pool: str, index: int) -> Json:
+def _taint(text: str) -> Json:
+    """Read `key=value:Effect`."""
+    pair, _, effect = text.rpartition(":")
+    key, _, value = pair.partition("=")
+    return {"key": key, "effect": effect, **({"value": value} if value else {})}
+
+
+def _node(world: World, name: str, pool: str, index: int, asked: NodePool) -> Json:
     region = world.spec.region
     labels = {
         "agentpool": pool,
@@ -286,8 +298,12 @@ def _node(world: World, name: str, pool: str, index: int) -> Json:
         "kubernetes.io/os": "linux",
         "topology.kubernetes.io/region": region,
         "topology.kubernetes.io/zone": f"{region}-{index % 3 + 1}",
+        **asked.labels,
     }
-    return {"metadata": {"name": name, "labels": labels}, "spec": {"providerID": f"azure:///{name}"}}
+    spec: Json = {"providerID": f"azure:///{name}"}
+    if asked.taints:
+        spec["taints"] = [_taint(text) for text in asked.taints]
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec}
 
 
 def _node_status(world: World, index: int) -> Json:

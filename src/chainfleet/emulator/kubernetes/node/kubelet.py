@@ -6,6 +6,7 @@ import asyncio
 from ipaddress import IPv4Address
 from typing import Any
 
+from ..selectors import matches
 from ..store import Change
 from ..world import World
 from .pods import PodLife
@@ -111,8 +112,25 @@ class Kubelet:
         for other in self._world.store.all("pods"):
             node = other["spec"].get("nodeName", "")
             load[node] = load.get(node, 0) + 1
-        fitting = [n["metadata"]["name"] for n in self._world.store.all("nodes") if _fits(pod, n)]
+        fitting = [
+            n["metadata"]["name"]
+            for n in self._world.store.all("nodes")
+            if _fits(pod, n) and not self._repelled(pod, n["metadata"]["name"])
+        ]
         return min(fitting, key=lambda name: (load.get(name, 0), name), default=None)
+
+    def _repelled(self, pod: Json, node: str) -> bool:
+        """Whether required anti-affinity over host names keeps a pod from a node."""
+        rules = (pod["spec"].get("affinity") or {}).get("podAntiAffinity") or {}
+        namespace = pod["metadata"]["namespace"]
+        for rule in rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
+            if rule.get("topologyKey") != "kubernetes.io/hostname":
+                continue
+            for other in self._world.store.all("pods", namespace):
+                here = other["spec"].get("nodeName") == node and other is not pod
+                if here and matches(rule.get("labelSelector"), other["metadata"].get("labels") or {}):
+                    return True
+        return False
 
 
 def _fits(pod: Json, node: Json) -> bool:
