@@ -21,7 +21,7 @@ from .control import Control, Controls
 from .counters import Counters
 from .environment import environment
 from .faults import FaultBook
-from .parts import Kubernetes, Terraform, open_kubernetes
+from .parts import Kubernetes, Shared, Terraform, open_kubernetes
 from .profiles import named_faults
 from .serving import Server
 from .settings import Settings
@@ -148,15 +148,17 @@ class Assembly:
         self, core: Core, store: Store, faults: FaultBook, authority: Authority, counters: Counters
     ) -> Kubernetes:
         kubernetes = await open_kubernetes(
-            self._settings,
-            clock=self.clock,
-            faults=faults,
-            store=store,
-            tls=authority,
-            traffic=counters,
-            keeper=self._keeper,
-            deployer_key=core.deployer_key,
-            folder=self._folder.path,
+            Shared(
+                settings=self._settings,
+                clock=self.clock,
+                faults=faults,
+                store=store,
+                tls=authority,
+                traffic=counters,
+                keeper=self._keeper,
+                deployer_key=core.deployer_key,
+                folder=self._folder.path,
+            )
         )
         self._closing.push_async_callback(kubernetes.stop)
         return kubernetes

@@ -19,7 +19,7 @@ from chainfleet.model.errors import EnvironmentProblem
 from .arm.addresses import AddressPool
 from .arm.resources import Store
 from .clock import ScaledClock
-from .seams import ClusterEndpoint, Clusters, ClusterSpec, Faults, Tls, Traffic
+from .seams import ClusterEndpoint, Clusters, ClusterSpec, Faults, NodePool, Tls, Traffic
 from .settings import Settings
 from .state import Keeper
 
@@ -42,6 +42,27 @@ class Kubernetes:
     stop: Callable[[], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the parts of one emulator share.
+
+    Attributes:
+        store: ARM's resources, for public addresses.
+        deployer_key: private key that is to have funds on Mainnet.
+        folder: the state folder.
+    """
+
+    settings: Settings
+    clock: ScaledClock
+    faults: Faults
+    store: Store
+    tls: Tls
+    traffic: Traffic
+    keeper: Keeper
+    deployer_key: str
+    folder: Path
+
+
 class NoClusters:
     """The Kubernetes side of an emulator that runs ARM alone: clusters exist, their APIs refuse connections.
 
@@ -60,7 +81,7 @@ class NoClusters:
     async def close(self, cluster_id: str) -> None:
         """Nothing is open."""
 
-    async def set_nodes(self, cluster_id: str, pools: Mapping[str, int]) -> None:
+    async def set_nodes(self, cluster_id: str, pools: Mapping[str, NodePool]) -> None:
         """Nothing is open."""
 
 
@@ -79,24 +100,26 @@ def part(module: str) -> ModuleType:
         ) from error
 
 
-async def open_kubernetes(
-    settings: Settings,
-    *,
-    clock: ScaledClock,
-    faults: Faults,
-    store: Store,
-    tls: Tls,
-    traffic: Traffic,
-    keeper: Keeper,
-    deployer_key: str,
-    folder: Path,
-) -> Kubernetes:
-    """Start the Kubernetes side and the chains, as far as the settings ask for them."""
-    if "kubernetes" not in settings.parts:
-        return Kubernetes(NoClusters(tls.ca_pem), "", _nothing)
-    raise EnvironmentProblem(
-        "the emulator's part 'kubernetes' can't be started yet", way_out="start it with --parts arm,azapi"
+async def open_kubernetes(shared: Shared) -> Kubernetes:
+    """Start the Kubernetes side and the chains, as far as the settings ask for them.
+
+    Raises:
+        EnvironmentProblem: a part is missing or can't start.
+    """
+    if "kubernetes" not in shared.settings.parts:
+        return Kubernetes(NoClusters(shared.tls.ca_pem), "", _nothing)
+    clusters = _attribute(part("kubernetes"), "EmulatedClusters")(
+        clock=shared.clock,
+        faults=shared.faults,
+        public=AddressPool(shared.store),
+        tls=shared.tls,
+        traffic=shared.traffic,
+        seed=shared.settings.seed,
+        changed=shared.keeper.dirty("kubernetes"),
     )
+    shared.keeper.keep("kubernetes", clusters)
+    await clusters.start()
+    return Kubernetes(clusters, "", clusters.stop)
 
 
 async def _nothing() -> None:
@@ -154,7 +177,7 @@ async def end(process: asyncio.subprocess.Process | None) -> None:
         await process.wait()
 
 
-def has_attribute(module: ModuleType, name: str) -> Any:
+def _attribute(module: ModuleType, name: str) -> Any:
     """An attribute of a part, or a clear error."""
     found = getattr(module, name, None)
     if found is None:
