@@ -20,7 +20,7 @@ from .reality import Reality, reality_key
 from .roots import Root, root_of
 from .tool import Tool, check_tool
 
-_ADOPTION_ROUNDS = 4
+_ADOPTION_ROUNDS = 8
 """How often an apply may find something that exists already: its dependents show up only afterwards."""
 
 _LOCK_WAIT_S = 10
@@ -76,19 +76,23 @@ class TerraformDriver:
         state = _state(root)
         # A root that has nothing yet has nothing to refresh.
         refresh = [] if state is not None and state.resources else ["-refresh=false"]
-        arguments = ["apply", "-auto-approve", *_common(attempt), *refresh]
+        try:
+            output = await self._apply(attempt, root, ["apply", "-auto-approve", *_common(attempt), *refresh])
+        finally:
+            (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
+        return Outcome(_remember(root), changed=output.changed > 0)
+
+    async def _apply(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
+        """Apply, and again with import blocks as long as that brings up what exists already."""
         for _ in range(_ADOPTION_ROUNDS):
             output = await self._run(attempt, root, arguments)
             if not output.errors:
-                break
+                return output
             found = adoption.orphans(output.errors)
             if not found:
-                raise _failed(attempt, output.errors)
+                break
             await self._adopt(attempt, root, found)
-        else:
-            raise _failed(attempt, output.errors)
-        (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
-        return Outcome(_remember(root), changed=output.changed > 0)
+        raise _failed(attempt, output.errors)
 
     async def undo(self, attempt: Attempt) -> Outcome:
         """Destroy what the root's own state holds, and nothing else."""

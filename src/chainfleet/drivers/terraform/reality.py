@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from chainfleet.drivers.azure import IDENTITY_VARIABLES, credential, endpoint, scope
@@ -32,22 +33,17 @@ _LONGEST_WAIT_S = 30.0
 class Reality:
     """Reads resources from ARM; its token and connections are shared by all roots.
 
-    Belongs to one event loop.
+    Belongs to one event loop. Connections live as long as anybody reads: nothing is left to close.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
         self._client: httpx2.AsyncClient | None = None
-        self._credential: Any = None
+        self._readers = 0
         self._token = ""
         self._token_until = 0.0
         self._token_lock = asyncio.Lock()
         self._gate = asyncio.Semaphore(_CONCURRENT)
-
-    async def close(self) -> None:
-        """Give the connections back."""
-        if self._client is not None:
-            await self._client.aclose()
 
     async def read(self, resource_id: str, api_version: str) -> dict[str, Any] | None:
         """A resource as ARM has it; None if there is none.
@@ -55,6 +51,12 @@ class Reality:
         Raises:
             TaskFailed: ARM refused, or can't be reached.
         """
+        async with self._connections() as client:
+            return await self._read(client, resource_id, api_version)
+
+    async def _read(
+        self, client: httpx2.AsyncClient, resource_id: str, api_version: str
+    ) -> dict[str, Any] | None:
         import httpx2
 
         url = f"{endpoint(self._environ)}{resource_id}?api-version={api_version}"
@@ -62,7 +64,7 @@ class Reality:
             headers = {"Authorization": f"Bearer {await self._bearer()}"}
             try:
                 async with self._gate:
-                    response = await self._open().get(url, headers=headers)
+                    response = await client.get(url, headers=headers)
             except httpx2.TransportError as error:
                 if attempt == _TRIES:
                     raise TaskFailed(ErrorClass.TRANSIENT, f"ARM can't be reached: {error}") from error
@@ -81,7 +83,8 @@ class Reality:
 
     async def differences(self, resources: tuple[Held, ...]) -> list[str]:
         """What is missing or changed, one line each; empty if all is as the state says."""
-        found = await asyncio.gather(*(self._difference(resource) for resource in resources))
+        async with self._connections():
+            found = await asyncio.gather(*(self._difference(resource) for resource in resources))
         return [line for line in found if line]
 
     async def _difference(self, held: Held) -> str:
@@ -100,16 +103,25 @@ class Reality:
             path = "tags"
         return f"{held.address} was changed at {path}" if path is not None else ""
 
-    def _open(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            import httpx2
+    @asynccontextmanager
+    async def _connections(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """The client, opened for the first of those who read at the same time and closed by the last."""
+        self._readers += 1
+        client = self._client = self._client or self._new_client()
+        try:
+            yield client
+        finally:
+            self._readers -= 1
+            if self._readers == 0:
+                self._client = None
+                await client.aclose()
 
-            context = ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE"))
-            limits = httpx2.Limits(max_connections=_CONCURRENT, max_keepalive_connections=_CONCURRENT)
-            self._client = httpx2.AsyncClient(
-                verify=context, timeout=_TIMEOUT_S, limits=limits, trust_env=False
-            )
-        return self._client
+    def _new_client(self) -> httpx2.AsyncClient:
+        import httpx2
+
+        context = ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE"))
+        limits = httpx2.Limits(max_connections=_CONCURRENT, max_keepalive_connections=_CONCURRENT)
+        return httpx2.AsyncClient(verify=context, timeout=_TIMEOUT_S, limits=limits, trust_env=False)
 
     async def _bearer(self) -> str:
         async with self._token_lock:
@@ -122,10 +134,9 @@ class Reality:
     def _fetch_token(self) -> Any:
         from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-        if self._credential is None:
-            self._credential = credential(self._environ)
         try:
-            return self._credential.get_token(scope(self._environ))
+            with credential(self._environ) as identity:
+                return identity.get_token(scope(self._environ))
         except ClientAuthenticationError as error:
             message = f"no token for ARM: {str(error).splitlines()[0]}"
             raise TaskFailed(ErrorClass.AUTHORISATION, message, way_out="check the credentials") from error

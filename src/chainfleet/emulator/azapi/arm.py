@@ -222,7 +222,7 @@ class Arm:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             context = ssl.create_default_context(cafile=self._settings.ca_file)
-            connector = aiohttp.TCPConnector(limit=64, ssl=context)
+            connector = aiohttp.TCPConnector(limit=256, ssl=context)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=300)
             )
