@@ -13,6 +13,9 @@ from chainfleet.model.fleet import Region
 from .access import clusters
 from .client import Applied, Cluster
 
+_UNKNOWN = ("(401)", "system:anonymous")
+"""How an API server says that it doesn't know who we are: credentials that ran out look like this."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegionTask:
@@ -40,7 +43,9 @@ class RegionTask:
         try:
             yield
         except TaskFailed as error:
-            if error.error_class is ErrorClass.AUTHORISATION and "(401)" in error.message:
+            if error.error_class is ErrorClass.AUTHORISATION and any(
+                sign in error.message for sign in _UNKNOWN
+            ):
                 await clusters().forget(self.attempt, self.region)
                 if self.attempt.number == 1:
                     message = f"{error.message}; new credentials will be fetched"
