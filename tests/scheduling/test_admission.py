@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hands import Hand, bucket, plan_of, slots, task
 
-from chainfleet.model.event import PauseRequested, ResumeRequested, RunStarted, TimePassed, WakeAt
+from chainfleet.model.event import PauseRequested, ResumeRequested, RunStarted, WakeAt
 
 
 def test_the_longest_remaining_path_goes_first_and_ties_go_by_place() -> None:
@@ -80,4 +80,4 @@ def test_wake_ups_are_asked_for_once() -> None:
     plan = plan_of(*(task(f"t{i}", 1, {"api": 1}) for i in range(3)), limits=(bucket("api", 1, 1.0),))
     hand = Hand(plan)
     hand.begin()
-    assert [c for c in hand.tell(TimePassed(), 0.1) if isinstance(c, WakeAt)] == []
+    assert [c for c in hand.tell(ResumeRequested(), 0.1) if isinstance(c, WakeAt)] == []

@@ -239,8 +239,8 @@ class Admission:
         """Moments at which time alone lets somebody in, where no earlier timer was handed out."""
         for index in self._untimed:
             gauge = self.gauges[index]
-            at = self._opens_at(gauge)
-            if now < at < NEVER and (gauge.timer_at is None or at < gauge.timer_at):
+            at = self._opens_at(gauge, now)
+            if at < NEVER and (gauge.timer_at is None or at < gauge.timer_at):
                 gauge.timer_at = at
                 yield at, gauge
         self._untimed.clear()
@@ -251,12 +251,14 @@ class Admission:
             gauge.timer_at = None
         self.touch(gauge)
 
-    def _opens_at(self, gauge: Gauge) -> int:
+    def _opens_at(self, gauge: Gauge, now: int) -> int:
+        """The next moment to look; what would be let in already waits for something else, e.g. a pause."""
         soonest = NEVER
         for units, heap in gauge.waiting.items():
             self._prune(gauge, heap)
             if heap and gauge.reserved >= heap[0][0]:
-                soonest = min(soonest, gauge.meter.ready_at(units))
+                at = gauge.meter.ready_at(units)
+                soonest = at if now < at < soonest else soonest
         return soonest
 
     def _prune(self, gauge: Gauge, heap: list[tuple[int, int]]) -> None:

@@ -8,8 +8,10 @@ from chainfleet.model.event import AttemptFailed, AttemptSucceeded
 from .breaker import fingerprint_of
 from .codes import CANCELLED, FAILED, SUCCEEDED, WAIVED
 from .engine import Engine
+from .requests import WAIVED_REASON
 from .retry import backoff
 from .throttling import attempt_throttled
+from .units import micros
 
 
 def succeeded(engine: Engine, event: AttemptSucceeded) -> None:
@@ -42,10 +44,10 @@ def end_badly(engine: Engine, task: int, event: AttemptFailed) -> None:
     attempt_throttled(engine, task, event)
     if task in engine.waive:
         engine.waive.discard(task)
-        engine.end(task, WAIVED, "skipped by request")
+        engine.end(task, WAIVED, WAIVED_REASON)
     elif task in engine.revive:
         engine.revive.discard(task)
-        engine.back_off(task, 0, "asked for again")
+        engine.back_off(task, micros(event.retry_after_s or 0.0), "asked for again")
     elif event.error_class is ErrorClass.CANCELLED or (engine.cancelling and event.error_class.retryable):
         engine.end(task, CANCELLED, event.message)
     else:

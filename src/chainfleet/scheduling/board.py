@@ -116,6 +116,12 @@ class Board:
             if missing == 0:
                 self._ready.append(task)
 
+    def reconsider(self, task: int) -> bool:
+        """A backing-off task is due: ready, or waiting again if somebody reopened what comes before it."""
+        missing = self._missing[task] = self._recount(task)
+        self.move(task, READY if missing == 0 else WAITING)
+        return missing == 0
+
     def _recount(self, task: int) -> int:
         """Predecessors that are still missing, or _IMPOSSIBLE."""
         states = self.states

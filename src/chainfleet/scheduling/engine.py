@@ -16,7 +16,7 @@ from .blueprint import Blueprint
 from .board import Board
 from .breaker import TwinBreaker
 from .budgets import RegionBudget, retryable_tasks
-from .codes import AT_GATE, BACKING_OFF, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, is_over
+from .codes import AT_GATE, BACKING_OFF, CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, is_over
 from .graph import BARRIER, GATE
 from .limits import Gauge, gauges
 from .retry import RetryBudget
@@ -27,6 +27,7 @@ from .verdicts import finish
 _RETRY, _LIMIT, _CALM = range(3)
 
 OVER_BUDGET = "failure budget used up"
+CANCEL_REASON = "the run is cancelled"
 
 
 class Engine:
@@ -94,6 +95,17 @@ class Engine:
         if self.budget.restart({self.graph.region_of(t) for t in self.board.tasks_in(FAILED)}):
             self._tell_closed()
         self.board.settle()
+        self.admission.reset(self.admission.order)
+        if self.cancelling:
+            self.cancel_waiting()
+
+    def cancel_waiting(self) -> None:
+        """Everything that is neither over nor running is cancelled."""
+        for task, state in enumerate(self.board.states):
+            if state != RUNNING and not is_over(state):
+                self.retry_at.pop(task, None)
+                self.board.move(task, CANCELLED, CANCEL_REASON)
+        self.board.take_ready()
         self.admission.reset(self.admission.order)
 
     def close_regions(self) -> None:
@@ -181,8 +193,12 @@ class Engine:
                 self._calm(self.gauges[which])
             elif self.retry_at.get(which) == at:
                 del self.retry_at[which]
-                self.board.move(which, READY)
-                self.admission.offer(which)
+                if self.board.reconsider(which):
+                    self.admission.offer(which)
+
+    def woken(self) -> None:
+        """A wake-up has come; if it came too early, another one is asked for."""
+        self._wake_at = NEVER
 
     def _set_timers(self) -> None:
         for at, gauge in self.admission.timers(self.now):

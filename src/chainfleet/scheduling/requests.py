@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chainfleet.model.errors import PlanError
 from chainfleet.model.event import (
     CancelRequested,
@@ -27,7 +29,28 @@ from .codes import (
     is_met,
     is_over,
 )
-from .engine import Engine
+from .engine import CANCEL_REASON, Engine
+from .graph import WORK
+from .tokens import Bucket
+
+
+WAIVED_REASON = "skipped by request"
+"""Reason of the state change of a task that an operator asked to skip; recovery goes by it."""
+
+
+def resumed(
+    states: Mapping[str, TaskState], reasons: Mapping[str, str], attempts: Mapping[str, int]
+) -> RunStarted:
+    """The event that lets a broken-off run go on, from what the ledger says of each task.
+
+    What succeeded or failed stays so, and what was skipped by request; everything else is worked out anew.
+    Attempts that were cut off count as made, so that no number is used twice.
+    """
+    waived = tuple(
+        name for name, s in states.items() if s is TaskState.SKIPPED and reasons.get(name) == WAIVED_REASON
+    )
+    kept = {name: s for name, s in states.items() if s in (TaskState.SUCCEEDED, TaskState.FAILED)}
+    return RunStarted({**kept, **dict.fromkeys(waived, TaskState.SKIPPED)}, dict(attempts), waived)
 
 
 def run_started(engine: Engine, event: RunStarted) -> None:
@@ -44,8 +67,13 @@ def run_started(engine: Engine, event: RunStarted) -> None:
     for name, count in event.attempts.items():
         engine.attempts[_task(engine, name)] = count
     for task in range(engine.graph.size):
-        if engine.attempts[task] or engine.board.states[task] == SUCCEEDED:
+        done = engine.board.states[task] == SUCCEEDED and engine.graph.kind[task] == WORK
+        if engine.attempts[task] or done:
             engine.budget.begun.add(engine.graph.region_of(task))
+    if event.attempts:  # Nobody knows what the process before drew in its last moments.
+        for gauge in engine.gauges:
+            if isinstance(gauge.meter, Bucket):
+                gauge.meter.drain_to(0.0, engine.now)
     engine.settle()
 
 
@@ -87,15 +115,9 @@ def cancel(engine: Engine, _: CancelRequested) -> None:
     if engine.finished is not None or engine.cancelling:
         return
     engine.cancelling = True
-    for task in range(engine.graph.size):
-        state = engine.board.states[task]
-        if state == RUNNING:
-            _stop(engine, task, "the run is cancelled")
-        elif not is_over(state):
-            engine.retry_at.pop(task, None)
-            engine.board.move(task, CANCELLED, "the run is cancelled")
-    engine.board.take_ready()
-    engine.admission.reset(engine.admission.order)
+    for task in sorted(engine.running):
+        _stop(engine, task, CANCEL_REASON)
+    engine.cancel_waiting()
 
 
 def _stop(engine: Engine, task: int, reason: str) -> None:
@@ -146,12 +168,12 @@ def skip(engine: Engine, event: SkipRequested) -> None:
     if state == RUNNING:
         if task not in engine.waive:
             engine.waive.add(task)
-            _stop(engine, task, "skipped by request")
+            _stop(engine, task, WAIVED_REASON)
     elif not is_over(state):
-        engine.end(task, WAIVED, "skipped by request")
+        engine.end(task, WAIVED, WAIVED_REASON)
     elif not is_met(state):
         engine.finished = None
-        engine.board.move(task, WAIVED, "skipped by request")
+        engine.board.move(task, WAIVED, WAIVED_REASON)
         engine.settle()
 
 

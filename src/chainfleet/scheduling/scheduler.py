@@ -39,8 +39,9 @@ from .speaking import Commands
 from .units import micros
 
 
-def _time_passed(_: Engine, __: TimePassed) -> None:
-    """Timers are looked at before every event; this one has nothing else to say."""
+def _time_passed(engine: Engine, _: TimePassed) -> None:
+    """Timers are looked at before every event; this one only has to be asked for again."""
+    engine.woken()
 
 
 _MEANINGS: dict[type[Any], Callable[[Engine, Any], None]] = {
