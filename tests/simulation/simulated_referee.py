@@ -73,6 +73,7 @@ class Referee:
         self.tokens = {l.name: l.capacity for l in plan.limits if l.kind is LimitKind.TOKENS}
         self.tokens_at = 0.0
         self.now = 0.0
+        self.succeeded: set[str] = set()
         self.forget()
 
     def forget(self) -> None:
@@ -164,6 +165,8 @@ class Referee:
             self._backs_off(change)
         if change.state is S.SKIPPED and change.reason.startswith("needs "):
             must(self._hopeless(task), change.task, "is skipped although it can still be met")
+        if change.state is S.SUCCEEDED:
+            self.succeeded.add(change.task)
         self.state[change.task] = change.state
         self.reason[change.task] = change.reason
 
@@ -187,6 +190,7 @@ class Referee:
         task = self.tasks[start.task]
         must(task.kind is TaskKind.WORK, "an attempt of a", task.kind, start)
         must(self.state[task.id] is S.RUNNING, "starts in state", self.state[task.id], start)
+        must(task.id not in self.succeeded, "does again what was done", start)
         must(task.id not in self.running, "runs twice at once", start)
         must(start.attempt == self.attempts[task.id] + 1, "attempt number", start, self.attempts[task.id])
         must(not self.paused, "starts while paused", start)
@@ -259,6 +263,8 @@ class Referee:
                 must(not self._hopeless(task), task.id, "waits for what can't come")
             elif state is S.RUNNING:
                 must(task.id in self.running, task.id, "is called running")
+            elif state is S.SKIPPED and self.reason[task.id].startswith("needs "):
+                must(self._hopeless(task), task.id, "stays skipped although it can be met again")
             if task.kind is TaskKind.BARRIER:
                 must(state is not S.READY or self.cancelling, task.id, "is a barrier and hesitates")
         must(all(self.state[t] is S.RUNNING for t in self.running), "something runs unnoticed")
