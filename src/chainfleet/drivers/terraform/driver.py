@@ -23,7 +23,7 @@ from .tool import Tool, check_tool
 _ADOPTION_ROUNDS = 8
 """How often an apply may find something that exists already: its dependents show up only afterwards."""
 
-_LOCK_WAIT_S = 10
+_LOCK_WAIT_S = 5
 """How long Terraform waits for a state that is locked."""
 
 _GRACE_S = 30.0
@@ -57,9 +57,11 @@ class TerraformDriver:
     async def observe(self, attempt: Attempt) -> Outcome | None:
         """Outcome if the root was applied as it now is and every resource still is as its state says."""
         root = self._root(attempt)
-        state = _state(root)
         applied = _applied(root)
-        if state is None or applied is None or not state.resources:
+        if applied is None or not states.is_sound(root.folder / roots.STATE):
+            return None
+        state = _state(root)
+        if state is None or not state.resources:
             return None
         if applied != _Applied(root.fingerprint, state.lineage, state.serial):
             attempt.log("the module, its variables or its state have changed since they were applied")
@@ -97,10 +99,16 @@ class TerraformDriver:
     async def undo(self, attempt: Attempt) -> Outcome:
         """Destroy what the root's own state holds, and nothing else."""
         root = roots.root_as_written(attempt)
+        existed = (root.folder / roots.STATE).exists()
+        await self._prepare(attempt, root)
         state = _state(root)
+        if existed and state is None:
+            message = f"the state in {root.folder} was damaged: what it held is not known"
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION, message, way_out="deploy the region again, then destroy"
+            )
         if state is None or not state.resources:
             return Outcome(changed=False)
-        await self._prepare(attempt, root)
         # What is gone already can be deleted again, so there is no need to look first.
         arguments = ["apply", "-destroy", "-auto-approve", "-refresh=false", *_common(attempt)]
         output = await self._run(attempt, root, arguments)
@@ -132,6 +140,9 @@ class TerraformDriver:
             attempt.log(left)
         if states.clear_stale_lock(root.folder / roots.STATE):
             attempt.log("removed the note of a state lock that nobody holds any more")
+        recovered = states.recover(root.folder / roots.STATE)
+        if recovered:
+            attempt.log(recovered)
         root.write()
         if not _needs_init(root, attempt.environ):
             return
@@ -237,8 +248,7 @@ def _state(root: Root) -> states.State | None:
         return states.read_state(root.folder / roots.STATE)
     except (OSError, ValueError) as error:
         message = f"the state in {root.folder} can't be read: {error}"
-        way_out = f"restore {roots.STATE} from {roots.STATE}.backup beside it"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out) from error
+        raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
 
 
 def _applied(root: Root) -> _Applied | None:

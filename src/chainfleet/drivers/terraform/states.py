@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,31 @@ def read_state(path: Path) -> State | None:
     ]
     outputs = {name: item.get("value") for name, item in (document.get("outputs") or {}).items()}
     return State(str(document.get("lineage", "")), int(document.get("serial", 0)), tuple(held), outputs)
+
+
+def recover(path: Path) -> str:
+    """Put a damaged state aside and its backup in its place; what was done, empty if nothing.
+
+    Terraform writes a local state in place, so one that is killed just then leaves it cut short or empty.
+    The backup is from before that run; what the run made since is taken up again when it is met.
+    """
+    if is_sound(path):
+        return ""
+    backup = path.with_name(f"{path.name}.backup")
+    path.replace(path.with_name(f"{path.name}.damaged"))
+    if not backup.exists() or not is_sound(backup):
+        return f"{path.name} was cut short while it was written; there is no backup, so it starts anew"
+    shutil.copy2(backup, path)
+    return f"{path.name} was cut short while it was written; its backup took its place"
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a state file is whole, or not there."""
+    try:
+        read_state(path)
+    except ValueError:
+        return False
+    return True
 
 
 def clear_stale_lock(path: Path) -> bool:
