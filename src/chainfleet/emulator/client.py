@@ -119,7 +119,11 @@ def start(
         ) from error
     line = _first_line(process)
     if not line:
-        raise _refused(process, log_file, begin)
+        try:
+            raise _refused(process, log_file, begin)
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
     facts = json.loads(line)
     environment = json.loads(Path(facts["environment_file"]).read_bytes())
     control = json.loads(Path(facts["control_file"]).read_bytes())

@@ -262,13 +262,11 @@ class Engine:
         return seconds * slow.factor if slow else seconds
 
     def _begin(self, kind: Kind, resource: Resource, *, created: bool, api_version: str) -> Operation:
-        seconds = self._seconds(
-            kind, kind.create if created else kind.update, resource.id, resource.location, resource.version
-        )
+        region = self.region_of(resource.id)
+        duration = kind.create if created else kind.update
+        seconds = self._seconds(kind, duration, resource.id, region, resource.version)
         version = kind.operation_version or api_version
-        operation = self.operations.new(
-            Work.WRITE, resource.key, kind.type, resource.location, seconds, version
-        )
+        operation = self.operations.new(Work.WRITE, resource.key, kind.type, region, seconds, version)
         self._inlines.mark(resource, kind.creating if created else kind.updating, operation.id)
         self.operations.start(operation)
         return operation

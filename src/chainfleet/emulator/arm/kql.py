@@ -198,6 +198,8 @@ class _Parser:
             self._expect(")")
             return inner
         left = self._value()
+        if self._tokens[self._at][1].lower() in ("", "|", ")", "and", "or"):
+            return left
         operator = self._take()[1].lower()
         if operator in ("in", "in~", "!in", "!in~"):
             return _membership(operator, left, self._list())
