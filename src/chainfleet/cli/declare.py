@@ -10,7 +10,7 @@ import typer
 
 from chainfleet.model.errors import ChainfleetError, InputError
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.fleet_file import json_schema
+from chainfleet.model.fleet_file import LoadedFleet, json_schema
 from chainfleet.model.region import REGION_SETS, region_set
 from chainfleet.model.task import Phase, Plan, TaskKind
 from chainfleet.scheduling.planning import make_plan, select
@@ -119,10 +119,15 @@ def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -
     loaded = load(path)
     folder = TargetOptions(state).state_folder(loaded.fleet.name)
     written = write_rendered(loaded.fleet, output, workspace=folder.workspace)
+    missing = {region: list(names) for region, names in written.placeholders.items() if names}
     if as_json:
-        typer.echo(json.dumps({"folder": str(output), "files": [str(file) for file in written]}, indent=1))
-    else:
-        typer.echo(f"{len(written)} files in {output}/, one folder per region")
+        document = {"folder": str(output), "files": [str(file) for file in written.files], "placeholders": missing}
+        typer.echo(json.dumps(document, indent=1))
+        return
+    typer.echo(f"{len(written.files)} files in {output}/, one folder per region")
+    if missing:
+        first = next(iter(missing))
+        typer.echo(f"not known before the networks exist, marked in {len(missing)} regions: {', '.join(missing[first])}")
 
 
 def _check_tools() -> list[dict[str, Any]]:
@@ -137,8 +142,9 @@ def _check_tools() -> list[dict[str, Any]]:
     return [{"severity": "info", "message": f"{tool.name} {tool.version}", "place": "this machine"}]
 
 
-def _place_of(loaded: Any, place: Any) -> str:
-    return str(loaded.place(*place)) if isinstance(place, tuple) else str(place)
+def _place_of(loaded: LoadedFleet, place: str) -> str:
+    path = (int(part) if part.isdigit() else part for part in place.split(".") if part)
+    return str(loaded.place(*path))
 
 
 def _plan_document(fleet: Fleet, plan: Plan, bound_s: float, bound_by: str) -> dict[str, Any]:

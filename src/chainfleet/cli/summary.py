@@ -10,6 +10,7 @@ import typer
 
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Estimate
 from chainfleet.runtime.operations import RunResult, failed_tasks
 from chainfleet.runtime.report import critical_chain
 from chainfleet.scheduling.bounds import lower_bound
@@ -49,7 +50,7 @@ def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, 
     """The end of a run as JSON values."""
     view, plan = result.view, result.view.plan
     assert plan is not None
-    learned = {span.task: span.end - span.start for span in view.spans if span.ok and span.end is not None}
+    learned = {span.task: Estimate(span.end - span.start, 0.0) for span in view.spans if span.ok and span.end is not None}
     bound = lower_bound(plan, learned)
     network = dict(view.outputs.get(NETWORK, {}))
     ended = [span for span in view.spans if span.ok]

@@ -182,16 +182,27 @@ def _cell(state: TaskState | None) -> RenderableType:
     return Text(SYMBOLS[state], style=_STYLES.get(state, "dim"))
 
 
+_SHORT = {
+    Phase.INFRASTRUCTURE: "infra",
+    Phase.KUBERNETES: "k8s",
+    Phase.BESU: "besu",
+    Phase.CONTRACTS: "contracts",
+    Phase.MONITORING: "monitoring",
+    Phase.VERIFICATION: "verify",
+}
+
+
 def progress_line(coordinator: Coordinator, at: float) -> str:
     """One line: elapsed and remaining time, what is done, what binds, retries, limits that are held back."""
     scheduler = coordinator.scheduler
     total: Counter[TaskState] = Counter()
     parts = []
-    for phase, counts in scheduler.counts().items():
+    by_phase = scheduler.counts()
+    for phase in Phase:
+        counts = by_phase.get(phase, {})
         total.update(counts)
-        amount = sum(counts.values())
-        if amount:
-            parts.append(f"{phase.value[:6]} {counts.get(TaskState.SUCCEEDED, 0)}/{amount}")
+        if counts:
+            parts.append(f"{_SHORT[phase]} {counts.get(TaskState.SUCCEEDED, 0)}/{sum(counts.values())}")
     line = f"{at:7.1f}s  {' '.join(parts)}"
     extra = [f"running {total[TaskState.RUNNING]}"]
     if coordinator.view.retries:

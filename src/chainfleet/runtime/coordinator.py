@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from chainfleet.ledger.codec import encode
 from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.projection import RunView
 from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import (
+    AttemptFailed,
     CancelAttempt,
     CancelRequested,
     Command,
@@ -46,7 +49,7 @@ class Observer(Protocol):
         ...
 
 
-RunAttempt = Callable[[Task, StartAttempt], "asyncio.Future[AttemptEnd] | Any"]
+RunAttempt = Callable[[Task, StartAttempt], Coroutine[Any, Any, AttemptEnd]]
 DecideGate = Callable[[Task, RunView], GateDecided]
 
 
@@ -91,7 +94,7 @@ class Coordinator:
     scheduler: Scheduler = field(init=False)
     accounting: Accounting = field(default_factory=Accounting)
     _tasks: dict[str, Task] = field(init=False)
-    _running: dict[tuple[str, int], asyncio.Task[None]] = field(default_factory=dict)
+    _running: dict[tuple[str, int], asyncio.Task[AttemptEnd]] = field(default_factory=dict)
     _inbox: asyncio.Queue[tuple[Event, Mapping[str, Any] | None]] = field(init=False)
     _began: float = field(init=False)
     _wake_at: float | None = None
@@ -170,6 +173,7 @@ class Coordinator:
         clock = time.perf_counter()
         for thing in things:
             self.view.see(thing, now)
+        self.view.last = now
         for observer in self.observers:
             observer.see(now, things)
         self.accounting.observing_s += time.perf_counter() - clock
@@ -179,8 +183,9 @@ class Coordinator:
         for command in commands:
             match command:
                 case StartAttempt():
-                    key = (command.task, command.attempt)
-                    self._running[key] = asyncio.create_task(self._attempt(command, durable), name=command.task)
+                    task = asyncio.create_task(self._attempt(command, durable), name=command.task)
+                    self._running[command.task, command.attempt] = task
+                    task.add_done_callback(partial(self._attempt_over, command))
                 case CancelAttempt():
                     running = self._running.get((command.task, command.attempt))
                     if running is not None:
@@ -190,20 +195,23 @@ class Coordinator:
                 case WakeAt():
                     self._wake_at = command.at if self._wake_at is None else min(self._wake_at, command.at)
 
-    async def _attempt(self, start: StartAttempt, durable: Future[int]) -> None:
-        try:
-            await asyncio.wrap_future(durable)
-            event, outputs = await self.run_attempt(self._tasks[start.task], start)
-            self._inbox.put_nowait((event, outputs or None))
-        except asyncio.CancelledError:
-            # Stopped before the driver had begun: the intent is recorded, so its end must be too.
-            self._inbox.put_nowait((_never_began(start), None))
-        except Exception as error:  # noqa: BLE001  # lease lost, disk full: the run can't go on
+    async def _attempt(self, start: StartAttempt, durable: Future[int]) -> AttemptEnd:
+        # Shielded: the commit is shared by all attempts of a batch, one that is cancelled must not cancel it.
+        await asyncio.shield(asyncio.wrap_future(durable))
+        return await self.run_attempt(self._tasks[start.task], start)
+
+    def _attempt_over(self, start: StartAttempt, task: asyncio.Task[AttemptEnd]) -> None:
+        """Report how an attempt ended; a callback, because a task that is cancelled early never enters its body."""
+        self._running.pop((start.task, start.attempt), None)
+        if task.cancelled():
+            # The intent is recorded, so its end must be too.
+            never_began = AttemptFailed(start.task, start.attempt, ErrorClass.CANCELLED, "cancelled before it began")
+            self._inbox.put_nowait((never_began, None))
+        elif (error := task.exception()) is not None:
             self._give_up(error)
-        finally:
-            self._running.pop((start.task, start.attempt), None)
-            if not self._running and self.scheduler.finished is not None:
-                self._inbox.put_nowait((TimePassed(), None))
+        else:
+            event, outputs = task.result()
+            self._inbox.put_nowait((event, outputs or None))
 
     async def _renew_lease(self) -> None:
         while True:
@@ -223,10 +231,3 @@ class Coordinator:
             task.cancel()
         if self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
-
-
-def _never_began(start: StartAttempt) -> Event:
-    from chainfleet.model.errors import ErrorClass
-    from chainfleet.model.event import AttemptFailed
-
-    return AttemptFailed(start.task, start.attempt, ErrorClass.CANCELLED, "cancelled before it began")

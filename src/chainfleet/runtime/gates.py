@@ -15,13 +15,14 @@ def decide_gate(gate: Task, view: RunView) -> GateDecided:
 
     A region that failed alone does not hold up the rollout: it is reported, retried and repaired on its own.
     """
-    started = [task for task in gate.after if view.states.get(task) is TaskState.SUCCEEDED]
+    starts = [task for task in gate.after if task.startswith("besu/start/")]
+    started = [task for task in starts if view.states.get(task) is TaskState.SUCCEEDED]
     wanted = view.outputs.get("besu/genesis/network", {}).get("genesis_hash")
     strange = [task for task in started if wanted and view.outputs.get(task, {}).get("genesis_hash") != wanted]
-    needed = len(gate.after) * 2 // 3 + 1
+    needed = len(starts) * 2 // 3 + 1
     if strange:
         return GateDecided(gate.id, False, by="check", reason=f"another genesis block on {', '.join(strange[:3])}")
-    if len(started) < min(needed, len(gate.after)):
-        reason = f"{len(started)} of {len(gate.after)} validators of the wave are up, {needed} are needed"
+    if len(started) < min(needed, len(starts)):
+        reason = f"{len(started)} of {len(starts)} validators of the wave are up, {needed} are needed"
         return GateDecided(gate.id, False, by="check", reason=reason)
-    return GateDecided(gate.id, True, by="check", reason=f"{len(started)} of {len(gate.after)} validators are up")
+    return GateDecided(gate.id, True, by="check", reason=f"{len(started)} of {len(starts)} validators are up")

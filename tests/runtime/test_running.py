@@ -1,0 +1,178 @@
+"""A run from its plan to its end, with a real ledger, lease and scheduler, and a driver that writes files."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from chainfleet.model.errors import ErrorClass, LeaseLost
+from chainfleet.model.event import CancelRequested, TaskState, Verdict
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Mode, Plan
+from chainfleet.runtime import operations
+from chainfleet.runtime.operations import Environment, RunResult, continue_run, open_environment, read_run, scaled, start_run
+from chainfleet.runtime.report import critical_chain, render_report
+from chainfleet.runtime.state import StateFolder
+from chainfleet.scheduling.planning import Overrides, make_plan
+
+
+def _toy() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["toy"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+toy = _toy()
+
+
+@pytest.fixture
+def fast(chain_138: Fleet) -> Fleet:
+    return scaled(chain_138, 1000.0)
+
+
+@pytest.fixture
+def environment(fast: Fleet, tmp_path: Path) -> Iterator[Environment]:
+    with open_environment(fast, StateFolder(tmp_path / "state"), {}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    world = tmp_path / "world"
+    world.mkdir()
+    made = toy.FolderDriver(world)
+    monkeypatch.setattr(operations, "driver_of", lambda _task: made)
+    return made
+
+
+def run(environment: Environment, plan: Plan, name: str = "r-deploy", *, undo: bool = False) -> RunResult:
+    return asyncio.run(start_run(environment, plan, name, lambda _c: [], undo=undo))
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_every_mode_ends_with_everything_done_once(environment: Environment, fast: Fleet, driver: Any, mode: Mode) -> None:
+    plan = make_plan(fast, "r1", overrides=Overrides(mode=mode, waves=(8, 16)))
+    result = run(environment, plan)
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert set(driver.effects().values()) == {1}
+    assert len(driver.effects()) == 201
+    assert driver.most == 1 or mode is not Mode.SEQUENTIAL
+
+
+def test_a_second_run_changes_nothing(environment: Environment, fast: Fleet, driver: Any) -> None:
+    plan = make_plan(fast, "r1")
+    run(environment, plan, "1-deploy")
+    again = run(environment, plan, "2-deploy")
+    assert again.finish.verdict is Verdict.SUCCEEDED
+    assert not any(span.changed for span in again.view.spans)
+    assert set(driver.effects().values()) == {1}
+
+
+def test_one_bad_region_does_not_stop_the_others(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.faults = {"infrastructure/cluster/uksouth": [ErrorClass.AUTHORISATION]}
+    result = run(environment, make_plan(fast, "r1"))
+    assert result.finish.verdict is Verdict.DEGRADED
+    assert result.finish.regions["uksouth"] is Verdict.FAILED
+    assert sum(verdict is Verdict.SUCCEEDED for verdict in result.finish.regions.values()) == 23
+    assert result.view.states["verification/network/network"] is TaskState.SUCCEEDED
+    assert "planned authorisation" in result.view.reasons["infrastructure/cluster/uksouth"]
+
+
+def test_a_driver_s_own_mistake_fails_its_task_only(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.faults = {"monitoring/install/uksouth": [ErrorClass.INTERNAL]}
+    result = run(environment, make_plan(fast, "r1"))
+    assert result.finish.verdict is Verdict.DEGRADED
+    log = environment.state.log("r-deploy", "monitoring/install/uksouth", 1).read_text()
+    assert "ValueError: a driver's own mistake" in log
+
+
+def test_transient_failures_are_tried_again(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.faults = {"kubernetes/base/uksouth": [ErrorClass.TRANSIENT, ErrorClass.THROTTLED]}
+    result = run(environment, make_plan(fast, "r1"))
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert result.view.attempts["kubernetes/base/uksouth"] == 3
+    assert result.view.retries == 2
+
+
+def test_retry_repeats_only_what_failed_and_what_waited_for_it(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.faults = {"infrastructure/cluster/uksouth": [ErrorClass.QUOTA]}
+    first = run(environment, make_plan(fast, "r1"))
+    before = driver.effects()
+    view = read_run(environment.state, fast.name)
+    second = asyncio.run(continue_run(environment, view, lambda _c: [], retry=["uksouth"]))
+    assert second.finish.verdict is Verdict.SUCCEEDED
+    new = set(driver.effects()) - set(before)
+    assert {name.split(".")[1] for name in new} >= {"cluster", "base", "config", "start", "install", "region"}
+    assert all("uksouth" in name for name in new)
+    assert all(driver.effects()[name] == count for name, count in before.items() if "network.network" not in name)
+    assert first.run == second.run
+
+
+def test_a_cancelled_run_goes_on_where_it_stopped(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.seconds = 0.05
+
+    async def cancelled() -> RunResult:
+        holder: list[Any] = []
+        task = asyncio.create_task(start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda c: holder.append(c) or []))
+        await asyncio.sleep(0.25)
+        holder[0].send(CancelRequested())
+        return await task
+
+    first = asyncio.run(cancelled())
+    assert first.finish.verdict is Verdict.CANCELLED
+    done = driver.effects()
+    assert 0 < len(done) < 201
+    second = asyncio.run(continue_run(environment, read_run(environment.state, fast.name), lambda _c: []))
+    assert second.finish.verdict is Verdict.SUCCEEDED
+    assert all(driver.effects()[name] == 1 for name in done)
+    assert len(driver.effects()) == 201
+
+
+def test_a_coordinator_that_lost_its_lease_stops(environment: Environment, fast: Fleet, driver: Any) -> None:
+    environment.lease._connection.execute("UPDATE lease SET fence = fence + 1")
+    with pytest.raises(LeaseLost):
+        run(environment, make_plan(fast, "r1"))
+    assert driver.effects() == {}
+
+
+def test_what_was_seen_live_is_what_the_ledger_says(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.faults = {"kubernetes/base/uksouth": [ErrorClass.TRANSIENT]}
+    result = run(environment, make_plan(fast, "r1"))
+    view = read_run(environment.state, fast.name)
+    assert view.states == result.view.states
+    assert view.attempts == result.view.attempts
+    assert view.outputs == result.view.outputs
+    assert view.finish == result.view.finish
+
+
+def test_the_report_shows_every_region_and_the_critical_chain(environment: Environment, fast: Fleet, driver: Any) -> None:
+    driver.seconds = 0.01
+    result = run(environment, make_plan(fast, "r1"))
+    page = render_report(fast, result.view)
+    assert all(f">{region.name}<" in page for region in fast.regions)
+    chain = critical_chain(result.view)
+    assert chain[-1].task == "verification/network/network"
+    assert len({span.task for span in chain}) == len(chain)
+    assert page.count("<rect") == len(result.view.spans)
+
+
+def test_a_gate_that_is_refused_stops_the_next_wave_only(environment: Environment, fast: Fleet, driver: Any) -> None:
+    plan = make_plan(fast, "r1", overrides=Overrides(waves=(8, 16)))
+    driver.faults = {f"besu/start/{name}-{i}": [ErrorClass.CONFIGURATION] for name in plan.waves[0][:4] for i in (0, 1)}
+    result = run(environment, plan)
+    assert result.view.states["besu/gate/wave-1"] is TaskState.FAILED
+    assert "validators of the wave are up" in result.view.reasons["besu/gate/wave-1"]
+    assert result.view.states[f"besu/start/{plan.waves[1][0]}-0"] is TaskState.SKIPPED
+    assert result.view.states[f"besu/config/{plan.waves[1][0]}"] is TaskState.SUCCEEDED
+    assert result.finish.verdict is Verdict.FAILED
