@@ -10,7 +10,7 @@ from chainfleet.drivers.kubernetes import access, client, names
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Region
 
-from .rpc import RpcError
+from .rpc import RpcError, revert_data
 
 _NEXT = frozenset(
     {
@@ -65,7 +65,7 @@ class FleetJsonRpc:
                 names.NAMESPACE, names.validator(index), port, method, params, _TIMEOUT_S
             )
         except client.RpcError as error:
-            raise RpcError(method, error.code, error.args[0], getattr(error, "data", None)) from error
+            raise RpcError(method, error.code, error.message, revert_data(error.data)) from error
 
 
 def _started(attempt: Attempt) -> list[tuple[Region, int]]:

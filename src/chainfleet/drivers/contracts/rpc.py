@@ -125,7 +125,12 @@ def answer_of(method: str, status: int, headers: Mapping[str, str], content: byt
         problem = answer["error"]
         if problem.get("code") == -32005 or status == 429:
             raise _throttled(method, headers, name)
-        raise RpcError(method, int(problem.get("code", 0)), str(problem.get("message", "")), _data(problem))
+        raise RpcError(
+            method,
+            int(problem.get("code", 0)),
+            str(problem.get("message", "")),
+            revert_data(problem.get("data")),
+        )
     if status == 429:
         raise _throttled(method, headers, name)
     if status in (401, 403):
@@ -148,9 +153,8 @@ def _throttled(method: str, headers: Mapping[str, str], name: str) -> TaskFailed
     )
 
 
-def _data(problem: Mapping[str, Any]) -> str | None:
-    """Revert data lies in `data`, or in `data.data` or `data.originalError.data`, depending on the node."""
-    data = problem.get("data")
+def revert_data(data: Any) -> str | None:
+    """Revert data of an error: in `data`, `data.data` or `data.originalError.data`, by the node's kind."""
     if isinstance(data, Mapping):
         data = data.get("data") or (data.get("originalError") or {}).get("data")
     return data if isinstance(data, str) and data.startswith("0x") else None

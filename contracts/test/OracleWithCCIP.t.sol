@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {CCIPReceiver} from "@chainlink/contracts-ccip/contracts/applications/CCIPReceiver.sol";
+import {IRouterClient} from "@chainlink/contracts-ccip/contracts/interfaces/IRouterClient.sol";
+import {Client} from "@chainlink/contracts-ccip/contracts/libraries/Client.sol";
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {IAggregator} from "../src/IAggregator.sol";
+import {IOracleWithCCIP} from "../src/IOracleWithCCIP.sol";
+import {OracleWithCCIP} from "../src/OracleWithCCIP.sol";
+import {Lane} from "./Lane.sol";
+import {Purseless, StubRouter} from "./mocks/StubRouter.sol";
+
+contract SendTest is Lane {
+    function setUp() public override {
+        super.setUp();
+        fullRound(1, 100);
+        cheats.deal(admin, 1 ether);
+    }
+
+    function send(uint256 value, uint256 maxFee) internal returns (bytes32) {
+        cheats.prank(admin);
+        return oracle.sendRound{value: value}(SELECTOR, 1, maxFee);
+    }
+
+    function test_sendsTheRoundWithItsTimesToThePeer() public {
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.RoundSent(bytes32(uint256(1)), SELECTOR, 1, 100, 1000);
+        equal(send(1000, 1000), bytes32(uint256(1)));
+        (bytes memory receiver, bytes memory data, address feeToken, bytes memory extraArgs) = router.last();
+        equal(keccak256(receiver), keccak256(abi.encode(peer)));
+        equal(keccak256(data), keccak256(payload(1, 100, uint64(START), uint64(START))));
+        equal(feeToken, address(0));
+        equal(keccak256(extraArgs), keccak256(lane().extraArgs));
+        equal(router.lastSelector(), SELECTOR);
+        equal(address(router).balance, 1000);
+    }
+
+    function test_returnsWhatWasSentBeyondTheFee() public {
+        send(5000, 5000);
+        equal(address(router).balance, 1000);
+        equal(admin.balance, 1 ether - 1000);
+        equal(address(oracle).balance, 0);
+    }
+
+    function test_RevertWhen_theExcessCantBeReturned() public {
+        Purseless purseless = new Purseless();
+        grant(oracle.SENDER_ROLE(), address(purseless));
+        cheats.deal(address(purseless), 2000);
+        cheats.prank(address(purseless));
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPTransferFailed.selector, purseless, 1000));
+        oracle.sendRound{value: 2000}(SELECTOR, 1, 1000);
+    }
+
+    function test_RevertWhen_theValueIsOneWeiShort() public {
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPValueTooLow.selector, 1000, 999));
+        send(999, 1000);
+    }
+
+    function test_RevertWhen_theFeeExceedsTheCallersOrTheLanesMaximum() public {
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPFeeTooHigh.selector, 1000, 999));
+        send(1000, 999);
+        router.setFee(5001);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPFeeTooHigh.selector, 5001, 5000));
+        send(6000, 6000);
+    }
+
+    function test_paysExactlyInATokenToo() public {
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.feeToken = address(token);
+        setLane(wanted);
+        token.mint(admin, 5000);
+        cheats.prank(admin);
+        token.approve(address(oracle), 1000);
+        send(0, 1000);
+        equal(token.balanceOf(address(router)), 1000);
+        equal(token.balanceOf(address(oracle)), 0);
+        equal(token.allowance(address(oracle), address(router)), 0);
+    }
+
+    function test_RevertWhen_valueComesAlongWithATokenFee() public {
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.feeToken = address(token);
+        setLane(wanted);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPUnexpectedValue.selector, 1));
+        send(1, 1000);
+    }
+
+    function test_RevertWhen_theTokenWasNotApproved() public {
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.feeToken = address(token);
+        setLane(wanted);
+        token.mint(admin, 5000);
+        cheats.expectRevert();
+        send(0, 1000);
+    }
+
+    function test_RevertWhen_theRoundHasNoAnswerOfItsOwn() public {
+        submit(alice, 2, 100);
+        cheats.warp(START + TIMEOUT + 1);
+        submit(bob, 3, 100);
+        uint32[3] memory rounds = [uint32(2), 3, 9];
+        for (uint256 i = 0; i < rounds.length; ++i) {
+            cheats.prank(admin);
+            refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPRoundWithoutAnswer.selector, rounds[i]));
+            oracle.sendRound{value: 1000}(SELECTOR, rounds[i], 1000);
+        }
+        cheats.prank(admin);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPRoundWithoutAnswer.selector, 0));
+        oracle.sendRound{value: 1000}(SELECTOR, 0, 1000);
+    }
+
+    function test_RevertWhen_theLaneIsClosed() public {
+        bytes memory closed = abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPLaneClosed.selector, SELECTOR);
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.outbound = false;
+        setLane(wanted);
+        refuses(closed);
+        send(1000, 1000);
+        wanted.outbound = true;
+        wanted.mode = IOracleWithCCIP.LaneMode.Disabled;
+        setLane(wanted);
+        refuses(closed);
+        send(1000, 1000);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPLaneClosed.selector, UNKNOWN));
+        oracle.quote(UNKNOWN, 1);
+    }
+
+    function test_RevertWhen_theRouterNoLongerKnowsTheChain() public {
+        router.setSupported(SELECTOR, false);
+        refuses(abi.encodeWithSelector(IRouterClient.UnsupportedDestinationChain.selector, SELECTOR));
+        send(1000, 1000);
+    }
+
+    function test_RevertWhen_pausedOrWithoutTheRole() public {
+        bytes32 role = oracle.SENDER_ROLE();
+        refuses(abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, address(this), role));
+        oracle.sendRound(SELECTOR, 1, 1000);
+        cheats.prank(admin);
+        oracle.pause();
+        refuses(abi.encodeWithSelector(IAggregator.AggregatorPaused.selector));
+        send(1000, 1000);
+    }
+
+    function test_quotesTheFee() public {
+        equal(oracle.quote(SELECTOR, 1), 1000);
+        router.setFee(77);
+        equal(oracle.quote(SELECTOR, 1), 77);
+    }
+}
+
+contract ReceiveTest is Lane {
+    function test_takesARoundOfThePeer() public {
+        cheats.expectEmit(address(oracle));
+        emit AnswerUpdated(100, 5, START);
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.RoundReceived("a", SELECTOR, 5, 100);
+        deliver(round("a", 5, 100));
+        equalRound(5, 100, START, START, 5);
+    }
+
+    function test_lateRepeatedAndResentRoundsNeverOverwriteANewerOne() public {
+        deliver(round("a", 10, 100));
+        Client.Any2EVMMessage[3] memory messages = [round("b", 9, 90), round("a", 10, 100), round("c", 10, 777)];
+        uint32[3] memory numbers = [uint32(9), 10, 10];
+        for (uint256 i = 0; i < messages.length; ++i) {
+            cheats.expectEmit(address(oracle));
+            emit IOracleWithCCIP.RoundIgnored(messages[i].messageId, SELECTOR, numbers[i], 10);
+            deliver(messages[i]);
+        }
+        equalRound(10, 100, START, START, 10);
+        equal(oracle.latestRound(), 10);
+    }
+
+    function test_dropsMessagesOfStrangers() public {
+        Client.Any2EVMMessage memory strange = round("a", 1, 100);
+        strange.sender = abi.encode(stranger);
+        rejected(strange, stranger);
+        strange.sender = abi.encodePacked(peer);
+        rejected(strange, address(0));
+        strange.sender = abi.encode(uint256(uint160(peer)) | (uint256(1) << 200));
+        rejected(strange, address(0));
+        strange.sender = "";
+        rejected(strange, address(0));
+        strange = round("a", 1, 100);
+        strange.sourceChainSelector = UNKNOWN;
+        rejected(strange, peer);
+        equal(oracle.latestRound(), 0);
+    }
+
+    function test_dropsMessagesOfAClosedLane() public {
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.inbound = false;
+        setLane(wanted);
+        rejected(round("a", 1, 100), peer);
+        wanted.inbound = true;
+        wanted.mode = IOracleWithCCIP.LaneMode.Disabled;
+        setLane(wanted);
+        rejected(round("a", 1, 100), peer);
+        // A disabled lane may lack a peer; a message without a sender must not match that.
+        wanted.peer = address(0);
+        setLane(wanted);
+        Client.Any2EVMMessage memory nameless = round("a", 1, 100);
+        nameless.sender = "";
+        rejected(nameless, address(0));
+    }
+
+    function rejected(Client.Any2EVMMessage memory delivered, address sender) internal {
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.MessageRejected(delivered.messageId, delivered.sourceChainSelector, sender);
+        deliver(delivered);
+        equal(oracle.failedMessage(delivered.messageId), bytes32(0));
+    }
+
+    function test_keepsWhatCantBeDecoded() public {
+        bytes4 invalid = IOracleWithCCIP.OracleWithCCIPInvalidPayload.selector;
+        failsBecause(message("a", ""), abi.encodeWithSelector(invalid, 0, 0));
+        failsBecause(message("b", hex"01"), abi.encodeWithSelector(invalid, 1, 0));
+        bytes memory good = payload(1, 100, uint64(START), uint64(START));
+        failsBecause(message("c", bytes.concat(good, hex"00")), abi.encodeWithSelector(invalid, 225, 1));
+        failsBecause(
+            message("d", abi.encode(2, keccak256("ETH / USD"), 8, 1, 100, START, START)),
+            abi.encodeWithSelector(invalid, 224, 2)
+        );
+        // A round number beyond 32 bits: the decoder reverts without a reason.
+        failsBecause(message("e", abi.encode(1, keccak256("ETH / USD"), 8, uint256(1) << 32, 100, START, START)), "");
+    }
+
+    function test_keepsWhatIsAboutAnotherFeedOrInAnotherUnit() public {
+        bytes32 other = keccak256("BTC / USD");
+        failsBecause(
+            message("a", abi.encode(1, other, 8, 1, 100, START, START)),
+            abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPWrongFeed.selector, other, oracle.feed())
+        );
+        failsBecause(
+            message("b", abi.encode(1, keccak256("ETH / USD"), 18, 1, 100, START, START)),
+            abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPWrongDecimals.selector, 18, 8)
+        );
+    }
+
+    function test_keepsAnswersThatAreOutOfBoundsOrOfTheFuture() public {
+        failsBecause(
+            round("a", 1, -1), abi.encodeWithSelector(IAggregator.AggregatorAnswerOutOfBounds.selector, -1, LOW, HIGH)
+        );
+        failsBecause(
+            message("b", payload(1, 100, uint64(START), uint64(START + 1))),
+            abi.encodeWithSelector(IAggregator.AggregatorFutureTimestamp.selector, START + 1, START)
+        );
+    }
+
+    function test_keepsWhatArrivesWhilePaused() public {
+        cheats.prank(admin);
+        oracle.pause();
+        failsBecause(round("a", 1, 100), abi.encodeWithSelector(IAggregator.AggregatorPaused.selector));
+        equal(oracle.latestRound(), 0);
+    }
+
+    function test_RevertWhen_notTheRouter() public {
+        refuses(abi.encodeWithSelector(CCIPReceiver.InvalidRouter.selector, address(this)));
+        oracle.ccipReceive(round("a", 1, 100));
+    }
+
+    function test_RevertWhen_processingIsCalledFromOutside() public {
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPOnlySelf.selector, address(this)));
+        oracle.processMessage(round("a", 1, 100));
+    }
+
+    function test_withLittleGasAMessageIsKeptAndWithTooLittleTheDeliveryFails() public {
+        Client.Any2EVMMessage memory delivered = round("a", 1, 100);
+        (bool ok,,) = router.deliver(address(oracle), delivered, 30_000);
+        yes(!ok, "30k is too little to keep anything");
+        equal(oracle.failedMessage("a"), bytes32(0));
+        (ok,,) = router.deliver(address(oracle), delivered, 70_000);
+        yes(ok, "70k keeps the message");
+        equal(oracle.failedMessage("a"), keccak256(abi.encode(delivered)));
+        (ok,,) = router.deliver(address(oracle), round("b", 2, 100), 150_000);
+        yes(ok, "150k takes the round");
+        equal(oracle.latestRound(), 2);
+    }
+
+    /// Whatever the gas limit: the round is taken, or the message is kept, or the delivery fails as a whole.
+    function testFuzz_noGasLimitLosesAMessage(uint256 gasLimit) public {
+        gasLimit = between(gasLimit, 5_000, 300_000);
+        Client.Any2EVMMessage memory delivered = round("a", 1, 100);
+        (bool ok,,) = router.deliver(address(oracle), delivered, gasLimit);
+        bool taken = oracle.latestRound() == 1;
+        bool kept = oracle.failedMessage("a") != 0;
+        yes(ok == (taken || kept) && !(taken && kept), "lost");
+    }
+
+    function testFuzz_nothingThatThePeerSendsReverts(bytes calldata data, bytes32 id) public {
+        deliver(message(id, data));
+    }
+}
+
+contract RetryTest is Lane {
+    function retry(Client.Any2EVMMessage memory kept) internal {
+        cheats.prank(admin);
+        oracle.retryMessage(kept);
+    }
+
+    function keepOne() internal returns (Client.Any2EVMMessage memory kept) {
+        kept = round("a", 1, 100);
+        cheats.prank(admin);
+        oracle.pause();
+        deliver(kept);
+        cheats.prank(admin);
+        oracle.unpause();
+    }
+
+    function test_aKeptMessageIsProcessedOnRetry() public {
+        Client.Any2EVMMessage memory kept = keepOne();
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.RoundReceived("a", SELECTOR, 1, 100);
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.MessageRetried("a");
+        retry(kept);
+        equal(oracle.latestAnswer(), 100);
+        equal(oracle.failedMessage("a"), bytes32(0));
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPUnknownMessage.selector, bytes32("a")));
+        retry(kept);
+    }
+
+    function test_aRetryAfterANewerRoundIsIgnored() public {
+        Client.Any2EVMMessage memory kept = keepOne();
+        deliver(round("b", 2, 200));
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.RoundIgnored("a", SELECTOR, 1, 2);
+        retry(kept);
+        equal(oracle.latestAnswer(), 200);
+    }
+
+    function test_aRetryThatFailsAgainKeepsTheMessage() public {
+        Client.Any2EVMMessage memory kept = message("a", payload(1, 100, uint64(START), uint64(START + 60)));
+        deliver(kept);
+        refuses(abi.encodeWithSelector(IAggregator.AggregatorFutureTimestamp.selector, START + 60, START));
+        retry(kept);
+        equal(oracle.failedMessage("a"), keccak256(abi.encode(kept)));
+        cheats.warp(START + 60);
+        retry(kept);
+        equal(oracle.latestAnswer(), 100);
+    }
+
+    function test_RevertWhen_theMessageIsNotTheOneKept() public {
+        Client.Any2EVMMessage memory kept = keepOne();
+        kept.data = payload(1, 999, uint64(START), uint64(START));
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPUnknownMessage.selector, bytes32("a")));
+        retry(kept);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPUnknownMessage.selector, bytes32("z")));
+        retry(round("z", 1, 100));
+    }
+
+    function test_RevertWhen_theLaneWasClosedMeanwhile() public {
+        Client.Any2EVMMessage memory kept = keepOne();
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.inbound = false;
+        setLane(wanted);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPLaneClosed.selector, SELECTOR));
+        retry(kept);
+    }
+
+    function test_RevertWhen_pausedOrWithoutTheRole() public {
+        Client.Any2EVMMessage memory kept = keepOne();
+        bytes32 role = oracle.RETRY_ROLE();
+        bytes memory denied =
+            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, address(this), role);
+        refuses(denied);
+        oracle.retryMessage(kept);
+        refuses(denied);
+        oracle.discardMessage("a");
+        cheats.prank(admin);
+        oracle.pause();
+        refuses(abi.encodeWithSelector(IAggregator.AggregatorPaused.selector));
+        retry(kept);
+    }
+
+    function test_aKeptMessageCanBeGivenUp() public {
+        keepOne();
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.MessageDiscarded("a");
+        cheats.prank(admin);
+        oracle.discardMessage("a");
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPUnknownMessage.selector, bytes32("a")));
+        cheats.prank(admin);
+        oracle.discardMessage("a");
+    }
+}
+
+contract LaneTest is Lane {
+    function test_aLaneIsLiveOnlyWhileTheRouterKnowsTheChain() public {
+        equal(uint256(oracle.laneState(SELECTOR)), uint256(IOracleWithCCIP.LaneMode.Live));
+        router.setSupported(SELECTOR, false);
+        equal(uint256(oracle.laneState(SELECTOR)), uint256(IOracleWithCCIP.LaneMode.Disabled));
+        router.setSupported(SELECTOR, true);
+        router.setBroken(true);
+        equal(uint256(oracle.laneState(SELECTOR)), uint256(IOracleWithCCIP.LaneMode.Disabled));
+        router.setBroken(false);
+        cheats.etch(address(router), "");
+        equal(uint256(oracle.laneState(SELECTOR)), uint256(IOracleWithCCIP.LaneMode.Disabled));
+        equal(uint256(oracle.laneState(UNKNOWN)), uint256(IOracleWithCCIP.LaneMode.Disabled));
+    }
+
+    function test_aLocalLaneSaysSo() public {
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.mode = IOracleWithCCIP.LaneMode.Local;
+        setLane(wanted);
+        router.setSupported(SELECTOR, false);
+        equal(uint256(oracle.laneState(SELECTOR)), uint256(IOracleWithCCIP.LaneMode.Local));
+    }
+
+    function test_tellsHowALaneIsSet() public {
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.LaneChanged(SELECTOR, lane());
+        setLane(lane());
+        equal(keccak256(abi.encode(oracle.lane(SELECTOR))), keccak256(abi.encode(lane())));
+    }
+
+    function test_RevertWhen_theLaneIsWrong() public {
+        cheats.startPrank(admin);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPInvalidSelector.selector));
+        oracle.setLane(0, lane());
+        IOracleWithCCIP.Lane memory wanted = lane();
+        wanted.peer = address(0);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPInvalidPeer.selector));
+        oracle.setLane(SELECTOR, wanted);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPChainNotSupported.selector, UNKNOWN));
+        oracle.setLane(UNKNOWN, lane());
+        wanted = lane();
+        wanted.mode = IOracleWithCCIP.LaneMode.Local;
+        cheats.chainId(1);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPLocalLaneOnMainnet.selector, SELECTOR));
+        oracle.setLane(SELECTOR, wanted);
+    }
+
+    function test_theRouterCanBeReplaced() public {
+        StubRouter other = new StubRouter(SELECTOR);
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.RouterChanged(address(other));
+        cheats.prank(admin);
+        oracle.setRouter(address(other));
+        equal(oracle.getRouter(), address(other));
+        (bool ok, bytes memory reason,) = router.deliver(address(oracle), round("a", 1, 100), GAS);
+        yes(!ok, "the old router is no longer trusted");
+        equal(
+            keccak256(reason), keccak256(abi.encodeWithSelector(CCIPReceiver.InvalidRouter.selector, address(router)))
+        );
+        (ok,,) = other.deliver(address(oracle), round("a", 1, 100), GAS);
+        equal(oracle.latestRound(), 1);
+    }
+
+    function test_RevertWhen_theRouterIsWrong() public {
+        bytes4 empty = IOracleWithCCIP.OracleWithCCIPRouterWithoutCode.selector;
+        cheats.startPrank(admin);
+        refuses(abi.encodeWithSelector(empty, stranger));
+        oracle.setRouter(stranger);
+        refuses(abi.encodeWithSelector(empty, stranger));
+        new OracleWithCCIP("x", 8, [LOW, HIGH], settings(2, 3, 0), three(), admin, ADMIN_DELAY, stranger);
+        refuses(abi.encodeWithSelector(CCIPReceiver.InvalidRouter.selector, address(0)));
+        new OracleWithCCIP("x", 8, [LOW, HIGH], settings(2, 3, 0), three(), admin, ADMIN_DELAY, address(0));
+    }
+
+    function test_RevertWhen_withoutTheRole() public {
+        bytes32 role = oracle.CCIP_MANAGER_ROLE();
+        bytes memory denied =
+            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, address(this), role);
+        refuses(denied);
+        oracle.setLane(SELECTOR, lane());
+        refuses(denied);
+        oracle.setRouter(address(router));
+    }
+
+    function test_supportsTheInterfacesThatCcipAndOthersAskFor() public view {
+        bytes4[5] memory ids = [bytes4(0x85572ffb), 0x1bfc84d0, 0x01ffc9a7, 0x7965db0b, 0x31498786];
+        for (uint256 i = 0; i < ids.length; ++i) {
+            yes(oracle.supportsInterface(ids[i]), "supported");
+        }
+        yes(!oracle.supportsInterface(0xffffffff), "not supported");
+    }
+
+    function test_tellsWhatItIs() public view {
+        equal(keccak256(bytes(oracle.typeAndVersion())), keccak256("OracleWithCCIP 1.0.0"));
+        (,,, bytes4 finality) = oracle.getCCVsAndFinalityConfig(SELECTOR, "");
+        equal(bytes32(finality), bytes32(0)); // full finality
+    }
+}
+
+contract WithdrawTest is Lane {
+    function test_stuckFundsCanBeWithdrawn() public {
+        cheats.deal(address(oracle), 500);
+        token.mint(address(oracle), 700);
+        cheats.startPrank(admin);
+        cheats.expectEmit(address(oracle));
+        emit IOracleWithCCIP.FundsWithdrawn(address(0), bob, 500);
+        oracle.withdraw(address(0), bob, 500);
+        oracle.withdraw(address(token), bob, 700);
+        equal(bob.balance, 500);
+        equal(token.balanceOf(bob), 700);
+    }
+
+    function test_RevertWhen_theyCantBe() public {
+        bytes32 role = oracle.DEFAULT_ADMIN_ROLE();
+        refuses(abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, address(this), role));
+        oracle.withdraw(address(0), bob, 0);
+        cheats.startPrank(admin);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPInvalidRecipient.selector));
+        oracle.withdraw(address(0), address(0), 0);
+        refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPTransferFailed.selector, bob, 1));
+        oracle.withdraw(address(0), bob, 1);
+    }
+}
