@@ -165,6 +165,8 @@ class Referee:
             self._backs_off(change)
         if change.state is S.SKIPPED and change.reason.startswith("needs "):
             must(self._hopeless(task), change.task, "is skipped although it can still be met")
+        if not change.state.over:
+            self.finish = None
         if change.state is S.SUCCEEDED:
             self.succeeded.add(change.task)
         self.state[change.task] = change.state

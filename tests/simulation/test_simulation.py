@@ -12,6 +12,8 @@ FOUND = {
     1073: "a region counted as begun because a gate of it had been passed before a crash",
     2510: "what became possible during a pause hid the moment at which a heavier task would",
     3749: "a task asked for again while being stopped came back before its Retry-After",
+    9258: "what a reservation had kept out was not looked at when it was lifted",
+    10819: "a resume after the end ended the run a second time",
 }
 """Seeds that once found a bug, and which."""
 

@@ -8,7 +8,7 @@ one; after one full capacity has passed it, the heavy one's limits are reserved 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
 from .codes import READY
@@ -48,6 +48,10 @@ class Admission:
         gauges: its limits.
         order: which tasks go first.
         states: state codes, shared with the board; only READY tasks are ever started.
+
+    Attributes:
+        stopped: twins of which no more are started; `shelf` holds those that came up since.
+        untimed: limits for which the next moment to look may have changed.
     """
 
     def __init__(self, graph: Graph, gauges: Sequence[Gauge], order: Order, states: bytearray) -> None:
@@ -62,7 +66,7 @@ class Admission:
         ]
         self._active: list[tuple[int, int, int]] = []
         self._touched: set[int] = set()
-        self._untimed: set[int] = set()
+        self.untimed: set[int] = set()
         self._hops: dict[int, int] = {}
         self.stopped: set[int] = set()
         self.shelf: dict[int, list[int]] = {}
@@ -70,7 +74,7 @@ class Admission:
     # --- in and out --------------------------------------------------------------------------
 
     def offer(self, task: int) -> None:
-        """A task is ready; it is started by a later `grants`."""
+        """A task is ready; it is started by a later `grant`."""
         place = self.order.place[task]
         queue = self.queues[self._class[task]]
         heap = queue.heap
@@ -95,12 +99,12 @@ class Admission:
             gauge.meter.give(amount)
             self._touched.add(gauge.index)
             if gauge.meter.gate_until > 0:
-                self._untimed.add(gauge.index)
+                self.untimed.add(gauge.index)
 
     def touch(self, gauge: Gauge) -> None:
         """A limit has changed by itself: look again at who waits for it, and when it opens."""
         self._touched.add(gauge.index)
-        self._untimed.add(gauge.index)
+        self.untimed.add(gauge.index)
 
     def reset(self, order: Order) -> None:
         """Empty every queue and take a new order; what runs keeps what it holds."""
@@ -133,40 +137,47 @@ class Admission:
 
     # --- granting ----------------------------------------------------------------------------
 
-    def grants(self, now: int) -> Iterator[int]:
-        """Every task that may start now, best first; each has drawn from its limits when it comes."""
-        for index in self._touched:
-            self._wake(self.gauges[index], now)
-        self._touched.clear()
-        active = self._active
-        while active:
+    def grant(self, now: int, start: Callable[[int], None]) -> None:
+        """Start every task that may start now, best first; each has drawn from its limits by then."""
+        touched, active = self._touched, self._active
+        while touched or active:
+            while touched:
+                self._wake(self.gauges[touched.pop()], now)
+            if not active:
+                return
             place, index, source = heappop(active)
             queue = self.queues[index]
             if queue.parked is None and queue.heap and queue.heap[0] == place:
-                task = self._advance(queue, now)
-                if task >= 0:
-                    yield task
+                self._advance(queue, now, start)
             if source >= 0 and queue.parked is not self.gauges[source]:
                 self._wake(self.gauges[source], now)
 
-    def _advance(self, queue: Queue, now: int) -> int:
-        """Start the queue's best task if it may, else park the queue; the task, or -1."""
+    def _advance(self, queue: Queue, now: int, start: Callable[[int], None]) -> None:
+        """Start the queue's best task if it may, else park the queue."""
         place = self._head(queue)
         if place == NOBODY:
-            return -1
-        for gauge, amount in queue.demands:
+            return
+        demands = queue.demands
+        for gauge, amount in demands:
             if gauge.reserved < place or not gauge.meter.admits(amount, now):
                 self._park(queue, place, gauge, amount, now)
-                return -1
+                return
         heappop(queue.heap)
-        for gauge, amount in queue.demands:
+        for gauge, amount in demands:
             gauge.meter.take(amount, now)
-            if gauge.champion != NOBODY and gauge.drew_past(place, amount):
-                self._reserve(gauge.champion)
-        self._forget(place, queue)
+            if gauge.champion != NOBODY or gauge.reserved != NOBODY:
+                self._count_passing(gauge, place, amount)
+        self._hops.pop(place, None)
         if queue.heap:
             heappush(self._active, (queue.heap[0], queue.index, -1))
-        return self.order.task[place]
+        start(self.order.task[place])
+
+    def _count_passing(self, gauge: Gauge, place: int, amount: float) -> None:
+        """Somebody has drawn while others wait for the same limit."""
+        if gauge.drew_past(place, amount):
+            self._reserve(gauge.champion)
+        if gauge.forget(place):
+            self._touched.add(gauge.index)
 
     def _head(self, queue: Queue) -> int:
         """Place of the queue's best task that may start at all; drops and shelves the others."""
@@ -188,7 +199,7 @@ class Admission:
     def _park(self, queue: Queue, place: int, gauge: Gauge, amount: float, now: int) -> None:
         queue.parked = gauge
         queue.last_parked = gauge.index
-        self._untimed.add(gauge.index)
+        self.untimed.add(gauge.index)
         heappush(gauge.waiting.setdefault(amount, []), (place, queue.index))
         if place < gauge.champion:
             gauge.champion, gauge.passed = place, 0.0
@@ -237,13 +248,13 @@ class Admission:
 
     def timers(self, now: int) -> Iterator[tuple[int, Gauge]]:
         """Moments at which time alone lets somebody in, where no earlier timer was handed out."""
-        for index in self._untimed:
+        for index in sorted(self.untimed):
             gauge = self.gauges[index]
             at = self._opens_at(gauge, now)
             if at < NEVER and (gauge.timer_at is None or at < gauge.timer_at):
                 gauge.timer_at = at
                 yield at, gauge
-        self._untimed.clear()
+        self.untimed.clear()
 
     def timer_fired(self, gauge: Gauge, at: int) -> None:
         """A timer from `timers` has come."""

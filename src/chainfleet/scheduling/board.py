@@ -12,6 +12,7 @@ Change = tuple[int, int, str]
 """A task, the state it went to, and why."""
 
 _IMPOSSIBLE = -1
+_NONE: list[int] = []
 
 
 class Board:
@@ -50,28 +51,26 @@ class Board:
     def end(self, task: int, state: int, reason: str = "") -> None:
         """A task is over: count it at its successors, skip those that can't be met any more."""
         self.move(task, state, reason)
+        states, missing, quorum = self.states, self._missing, self.graph.quorum
+        rows, ids = self.graph.next_rows, self.graph.next_ids
         stack = [task]
         while stack:
             done = stack.pop()
-            for entry in self.graph.nexts(done):
+            met = is_met(states[done])
+            for entry in ids[rows[done] : rows[done + 1]]:
                 successor = entry >> 1
-                if self.states[successor] == WAITING and not self._count(done, entry):
+                if states[successor] != WAITING:
+                    continue
+                if entry & 1 or (met and successor not in quorum):
+                    missing[successor] -= 1
+                    if missing[successor] == 0:
+                        self._become_ready(successor)
+                elif successor not in quorum or not self._count_quorum(done, successor):
                     self.move(successor, SKIPPED, f"needs {self.graph.names[done]}")
                     stack.append(successor)
 
-    def _count(self, done: int, entry: int) -> bool:
-        """Count one predecessor's end at a waiting task; False if the task can't be met any more."""
-        task = entry >> 1
-        if entry & 1 == 0 and task in self.graph.quorum:
-            return self._count_quorum(done, task)
-        if entry & 1 == 0 and not is_met(self.states[done]):
-            return False
-        self._missing[task] -= 1
-        if self._missing[task] == 0:
-            self._become_ready(task)
-        return True
-
     def _count_quorum(self, done: int, task: int) -> bool:
+        """Count a predecessor's end towards a quorum; False if the quorum can't be reached any more."""
         weight = self.graph.weight.get(done, 1)
         wanted = self.graph.quorum[task]
         if not is_met(self.states[done]):
@@ -91,6 +90,8 @@ class Board:
 
     def take_ready(self) -> list[int]:
         """Tasks that became ready since the last call."""
+        if not self._ready:
+            return _NONE
         ready, self._ready = self._ready, []
         return ready
 

@@ -29,10 +29,11 @@ class RegionBudget:
         return True
 
     def restart(self, failed: set[int]) -> bool:
-        """Count anew from the regions that are failed now; True if the budget is used up."""
+        """Count anew from the regions that are failed now; True if that is news and the budget is used up."""
+        known = self.failed if self.closed else set()
         self.failed = failed - {0}
         self.closed = self.allowed is not None and len(self.failed) > self.allowed
-        return self.closed
+        return self.closed and not self.failed <= known
 
     def bars(self, region: int) -> bool:
         """Whether that region must not be begun."""

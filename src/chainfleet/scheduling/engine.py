@@ -127,10 +127,9 @@ class Engine:
         while True:
             self._take_ready()
             if not self.paused and not self.cancelling:
-                for task in self.admission.grants(self.now):
-                    self._start(task)
+                self.admission.grant(self.now, self._start)
             self.tell_changes()
-            if not self._release_the_stuck():
+            if not self.admission.shelf or not self._release_the_stuck():
                 break
         if self.board.over == self.graph.size and self.finished is None:
             self.finished = finish(self.board, cancelled=self.cancelling)
@@ -164,7 +163,7 @@ class Engine:
 
     def _release_the_stuck(self) -> bool:
         """If only tasks held back by the breaker are left, skip them: every run ends."""
-        if self.paused or self.running or self.retry_at or not self.admission.shelf:
+        if self.paused or self.running or self.retry_at:
             return False
         held = self.admission.shelved()
         if not held or self.board.count(AT_GATE) or self.board.count(READY) > len(held):
@@ -201,8 +200,9 @@ class Engine:
         self._wake_at = NEVER
 
     def _set_timers(self) -> None:
-        for at, gauge in self.admission.timers(self.now):
-            heappush(self._timers, (at, _LIMIT, gauge.index))
+        if self.admission.untimed:
+            for at, gauge in self.admission.timers(self.now):
+                heappush(self._timers, (at, _LIMIT, gauge.index))
         if self._timers and self.finished is None:
             soonest = self._timers[0][0]
             if soonest < self._wake_at or self._wake_at <= self.now:

@@ -108,7 +108,8 @@ class Rehearsing:
         self._gate = micros(faults.gate_s)
         self._durations = Durations(blueprint, seed, faults, sigma)
         self._misfortune = Misfortune(blueprint, seed, faults)
-        self._warden = Warden(blueprint, faults)
+        warden = Warden(blueprint, faults)
+        self._warden = warden if warden.awake else None
         self._agenda: list[tuple[int, int, int]] = []
         self._failures: dict[int, Failure] = {}
 
@@ -140,7 +141,7 @@ class Rehearsing:
             gate_decided(self.engine, GateDecided(self.blueprint.graph.names[task], approved=True))
             return
         failure = self._failures.pop(task, None)
-        if failure is None or failure.error_class is not ErrorClass.THROTTLED:
+        if self._warden is not None and (failure is None or failure.error_class is not ErrorClass.THROTTLED):
             self._warden.leave(task)
         if failure is None:
             end_well(self.engine, task)
@@ -158,7 +159,7 @@ class Rehearsing:
         self.attempts += 1
         if self.trace is not None:
             self.trace.started(task)
-        failure = self._warden.refuse(task, now)
+        failure = None if self._warden is None else self._warden.refuse(task, now)
         if failure is not None:
             self.throttled += 1
             lasts = failure.after

@@ -33,7 +33,6 @@ from .engine import CANCEL_REASON, Engine
 from .graph import WORK
 from .tokens import Bucket
 
-
 WAIVED_REASON = "skipped by request"
 """Reason of the state change of a task that an operator asked to skip; recovery goes by it."""
 
@@ -104,8 +103,9 @@ def resume(engine: Engine, _: ResumeRequested) -> None:
     if engine.admission.stopped:
         engine.admission.stopped.clear()
         if engine.finished is not None and not engine.cancelling:
-            engine.finished = None
             engine.settle()
+            if engine.board.over < engine.graph.size:
+                engine.finished = None
         else:
             engine.admission.unshelve()
 

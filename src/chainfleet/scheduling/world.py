@@ -176,6 +176,11 @@ class Warden:
         ]
         self._class = blueprint.graph.demand_class
 
+    @property
+    def awake(self) -> bool:
+        """Whether it guards anything at all."""
+        return bool(self._guarded)
+
     def refuse(self, task: int, now: int) -> Failure | None:
         """A 429 for an attempt that begins now, or None, in which case it has drawn."""
         checks = self._checks[self._class[task]]
