@@ -118,8 +118,8 @@ def test_a_key_file_gives_back_its_key(secret):
         " " + "ab" * 32,
         "00" * 32,
         "ff" * 32,
-    ]
-    + [VECTORS["node_key_file"]["sample_invalid"]],
+        VECTORS["node_key_file"]["sample_invalid"],
+    ],
 )
 def test_what_besu_would_not_take_as_a_key_file_is_refused(text):
     with pytest.raises(InputError) as refusal:

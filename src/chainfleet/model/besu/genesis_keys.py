@@ -50,10 +50,10 @@ def genesis_key_problems(genesis: Mapping[str, Any], version: Version) -> tuple[
 
 
 def _problems(genesis: Mapping[str, Any], version: Version) -> Iterator[str]:
+    yield from _unknown("", genesis, _TOP)
     fields = {key.lower(): value for key, value in genesis.items()}
+    yield from _unknown("config.", fields.get("config", {}), _CONFIG)
     config = {key.lower(): value for key, value in fields.get("config", {}).items()}
-    yield from _unknown("", fields, _TOP)
-    yield from _unknown("config.", config, _CONFIG)
     for name in ("qbft", "ibft2"):
         if name in config:
             yield from _consensus(name, config[name], version)
