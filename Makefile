@@ -20,7 +20,7 @@ demo: setup ## deploy 24 regions and 48 validators on the emulated cloud
 	@$(BIN)/chainfleet deploy examples/chain-138.yaml --emulated --yes --state $(STATE) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MODE),--mode $(MODE))
 
 compare: setup ## run max and ultra one after the other and compare them
-	@$(BIN)/python -m tools.compare
+	@$(BIN)/python tools/compare.py
 
 test: setup-dev ## run all tests
 	@$(BIN)/pytest
