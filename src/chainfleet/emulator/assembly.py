@@ -18,10 +18,11 @@ from .arm.resources import Store
 from .arm.service import Arm
 from .clock import ScaledClock
 from .control import Control, Controls
+from .core import Core
 from .counters import Counters
 from .environment import environment
 from .faults import FaultBook
-from .parts import Kubernetes, Shared, Terraform, open_kubernetes
+from .parts import Shared, Terraform, open_clusters, open_mainnet
 from .profiles import named_faults
 from .serving import Server
 from .settings import Settings
@@ -29,44 +30,6 @@ from .state import Keeper, StateFolder
 from .tls import Authority, write_private
 
 log = logging.getLogger(__name__)
-
-
-class Core:
-    """What of the emulator itself survives a restart: time, identities, keys, ports (`seams.Durable`)."""
-
-    def __init__(self, clock: ScaledClock) -> None:
-        self._clock = clock
-        self.directory: Directory | None = None
-        self.deployer_key = ""
-        self.ports: dict[str, int] = {}
-        self.fault_sets: list[str] = []
-
-    def fill(self) -> Directory:
-        """Make what a first start needs."""
-        if self.directory is None:
-            self.directory = Directory()
-            self.deployer_key = "0x" + secrets.token_hex(32)
-        return self.directory
-
-    def dump(self) -> object:
-        """State as JSON values; holds secrets."""
-        return {
-            "now": self._clock.now(),
-            "directory": self.fill().dump(),
-            "deployer_key": self.deployer_key,
-            "ports": self.ports,
-            "fault_sets": self.fault_sets,
-        }
-
-    def load(self, state: object) -> None:
-        """Take up a state that `dump` gave."""
-        if not isinstance(state, Mapping):
-            raise TypeError("state of the core isn't an object")
-        self._clock.restart_at(float(state["now"]))
-        self.directory = Directory(state["directory"])
-        self.deployer_key = state["deployer_key"]
-        self.ports = dict(state["ports"])
-        self.fault_sets = list(state["fault_sets"])
 
 
 class Assembly:
@@ -83,7 +46,8 @@ class Assembly:
         self._keeper = Keeper(folder)
         self._closing = contextlib.AsyncExitStack()
         self._began = time.monotonic()
-        self.clock = ScaledClock(settings.time_scale)
+        # Held until everything answers: nothing comes due while parts are starting.
+        self.clock = ScaledClock(settings.time_scale, held=True)
 
     async def start(self) -> dict[str, Any]:
         """Start everything; returns the facts of the ready line.
@@ -93,7 +57,6 @@ class Assembly:
         """
         core = Core(self.clock)
         resumed = self._keeper.keep("core", core)
-        began_s = self.clock.now()
         directory = core.fill()
         authority = Authority(self._folder.path)
         counters = Counters()
@@ -101,14 +64,27 @@ class Assembly:
         self._keeper.keep("faults", faults)
         self._add_faults(core, faults)
         store = Store()
-        kubernetes = await self._kubernetes(core, store, faults, authority, counters)
+        shared = Shared(
+            settings=self._settings,
+            clock=self.clock,
+            faults=faults,
+            store=store,
+            tls=authority,
+            traffic=counters,
+            keeper=self._keeper,
+            core=core,
+            folder=self._folder.path,
+            closing=self._closing,
+        )
+        mainnet_url = await open_mainnet(shared)
+        clusters = await open_clusters(shared)
         arm = Arm(
             directory=directory,
             store=store,
             clock=self.clock,
             faults=faults,
             traffic=counters,
-            clusters=kubernetes.clusters,
+            clusters=clusters,
             seed=self._settings.seed,
             changed=self._keeper.dirty("arm"),
         )
@@ -117,16 +93,13 @@ class Assembly:
         self._closing.push_async_callback(arm.stop)
         if resumed:
             await arm.reopen_clusters()
-        variables = environment(
-            arm, directory, authority, core.deployer_key, kubernetes.mainnet_url, self._folder.path
-        )
+        variables = environment(arm, directory, authority, core.deployer_key, mainnet_url, self._folder.path)
         if "azapi" in self._settings.parts:
             terraform = Terraform()
             self._closing.push_async_callback(terraform.stop)
             variables["TF_REATTACH_PROVIDERS"] = await terraform.start(variables)
         control = await self._control(arm, counters, faults, directory)
-        # Emulated time stood still while the parts were starting.
-        self.clock.restart_at(began_s)
+        self.clock.go()
         self._keeper.write_all()
         self._keeper.start()
         return self._ready(variables, control)
@@ -143,25 +116,6 @@ class Assembly:
         for fault in named_faults(wanted, now=self.clock.now()):
             faults.add(fault)
         core.fault_sets.append(wanted)
-
-    async def _kubernetes(
-        self, core: Core, store: Store, faults: FaultBook, authority: Authority, counters: Counters
-    ) -> Kubernetes:
-        kubernetes = await open_kubernetes(
-            Shared(
-                settings=self._settings,
-                clock=self.clock,
-                faults=faults,
-                store=store,
-                tls=authority,
-                traffic=counters,
-                keeper=self._keeper,
-                deployer_key=core.deployer_key,
-                folder=self._folder.path,
-            )
-        )
-        self._closing.push_async_callback(kubernetes.stop)
-        return kubernetes
 
     async def _control(self, arm: Arm, counters: Counters, faults: FaultBook, directory: Directory) -> Any:
         token = secrets.token_urlsafe(24)

@@ -8,7 +8,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from chainfleet.model.errors import EnvironmentProblem
 from .arm.addresses import AddressPool
 from .arm.resources import Store
 from .clock import ScaledClock
+from .core import Core
 from .seams import ClusterEndpoint, Clusters, ClusterSpec, Faults, NodePool, Tls, Traffic
 from .settings import Settings
 from .state import Keeper
@@ -28,28 +29,14 @@ _READY_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kubernetes:
-    """The Kubernetes side, started.
-
-    Attributes:
-        clusters: as ARM sees it.
-        mainnet_url: JSON-RPC address of the emulated Mainnet; empty if it isn't started.
-        stop: stops it and its children.
-    """
-
-    clusters: Clusters
-    mainnet_url: str
-    stop: Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
 class Shared:
     """What the parts of one emulator share.
 
     Attributes:
         store: ARM's resources, for public addresses.
-        deployer_key: private key that is to have funds on Mainnet.
+        core: keys, ports and the emulated time of day.
         folder: the state folder.
+        closing: what is started is stopped through it, in reverse order.
     """
 
     settings: Settings
@@ -59,8 +46,9 @@ class Shared:
     tls: Tls
     traffic: Traffic
     keeper: Keeper
-    deployer_key: str
+    core: Core
     folder: Path
+    closing: contextlib.AsyncExitStack
 
 
 class NoClusters:
@@ -100,14 +88,14 @@ def part(module: str) -> ModuleType:
         ) from error
 
 
-async def open_kubernetes(shared: Shared) -> Kubernetes:
-    """Start the Kubernetes side and the chains, as far as the settings ask for them.
+async def open_clusters(shared: Shared) -> Clusters:
+    """Start the Kubernetes side, if the settings ask for it.
 
     Raises:
-        EnvironmentProblem: a part is missing or can't start.
+        EnvironmentProblem: it is missing or can't start.
     """
     if "kubernetes" not in shared.settings.parts:
-        return Kubernetes(NoClusters(shared.tls.ca_pem), "", _nothing)
+        return NoClusters(shared.tls.ca_pem)
     clusters = _attribute(part("kubernetes"), "EmulatedClusters")(
         clock=shared.clock,
         faults=shared.faults,
@@ -118,12 +106,35 @@ async def open_kubernetes(shared: Shared) -> Kubernetes:
         changed=shared.keeper.dirty("kubernetes"),
     )
     shared.keeper.keep("kubernetes", clusters)
+    shared.closing.push_async_callback(clusters.stop)
     await clusters.start()
-    return Kubernetes(clusters, "", clusters.stop)
+    found: Clusters = clusters
+    return found
 
 
-async def _nothing() -> None:
-    """Nothing to stop."""
+async def open_mainnet(shared: Shared) -> str:
+    """Start the emulated Mainnet, if the settings ask for it; returns its JSON-RPC address.
+
+    Raises:
+        EnvironmentProblem: anvil is missing or can't start.
+    """
+    if "chain" not in shared.settings.parts:
+        return ""
+    module = part("chain")
+    folder = shared.folder / "chain"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    mainnet = _attribute(module, "Mainnet")(
+        _attribute(module, "find_anvil")(os.environ),
+        shared.clock,
+        deployer_key=shared.core.deployer_key,
+        folder=folder,
+        wall=shared.core.wall,
+        port=shared.core.ports.get("mainnet", 0),
+    )
+    shared.closing.push_async_callback(mainnet.stop)
+    await mainnet.start()
+    shared.core.ports["mainnet"] = mainnet.anvil.port
+    return str(mainnet.url)
 
 
 class Terraform:
