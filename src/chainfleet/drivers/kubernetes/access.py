@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from chainfleet.drivers.driver import Attempt
+from chainfleet.drivers import azure
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Region
 
@@ -23,9 +23,21 @@ if TYPE_CHECKING:
     from azure.core import PipelineClient
 
 _API_VERSION = "2025-05-01"
-_PUBLIC_ARM = "https://management.azure.com"
-_PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 _TIMEOUT_S = 30.0
+
+
+class Access(Protocol):
+    """What reaching clusters takes; an attempt has it, and so has whoever only looks."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Endpoints and credentials."""
+        ...
+
+    @property
+    def outputs(self) -> Callable[[str], Mapping[str, Any]]:
+        """Outputs of a finished task by its id; KeyError if it has none."""
+        ...
 
 
 class Clusters:
@@ -36,22 +48,23 @@ class Clusters:
         self._locks: dict[str, asyncio.Lock] = {}
         self._arm = _Arm()
 
-    async def of(self, attempt: Attempt, region: Region) -> Cluster:
+    async def of(self, access: Access, region: Region) -> Cluster:
         """Return the client of a region's cluster.
 
         Raises:
             TaskFailed: the cluster isn't known yet, or access to it is refused.
         """
-        identity = _identity(attempt, region)
-        async with self._locks.setdefault(identity, asyncio.Lock()):
-            if identity not in self._clients:
-                config = await self._kubeconfig(attempt, region, identity)
-                self._clients[identity] = _connect(region, config)
-            return self._clients[identity]
+        identity = _identity(access, region)
+        key = _key(access, identity)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            if key not in self._clients:
+                config = await self._kubeconfig(access, region, identity)
+                self._clients[key] = _connect(region, config)
+            return self._clients[key]
 
-    async def forget(self, attempt: Attempt, region: Region) -> None:
-        """Drop a client whose credentials ran out; the next attempt fetches new ones."""
-        client = self._clients.pop(_identity(attempt, region), None)
+    async def forget(self, access: Access, region: Region) -> None:
+        """Drop a client whose credentials ran out or whose cluster moved; the next attempt gets a new one."""
+        client = self._clients.pop(_key(access, _identity(access, region)), None)
         if client is not None:
             await client.close()
 
@@ -61,13 +74,13 @@ class Clusters:
         for client in clients:
             await client.close()
 
-    async def _kubeconfig(self, attempt: Attempt, region: Region, identity: str) -> Mapping[str, Any]:
+    async def _kubeconfig(self, access: Access, region: Region, identity: str) -> Mapping[str, Any]:
         if region.cloud == "kubeconfig":
-            return _own_kubeconfig(attempt.environ)
+            return _own_kubeconfig(access.environ)
         if region.cloud != "azure":
             message = f"region {region.name}: clusters of cloud `{region.cloud}` can't be reached yet"
             raise TaskFailed(ErrorClass.CONFIGURATION, message)
-        return await asyncio.to_thread(self._arm.kubeconfig, dict(attempt.environ), identity)
+        return await asyncio.to_thread(self._arm.kubeconfig, dict(access.environ), identity)
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Clusters] = WeakKeyDictionary()
@@ -94,7 +107,7 @@ class _Arm:
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
-        url = f"{_endpoint(environ)}{cluster_id}/listClusterUserCredential?api-version={_API_VERSION}"
+        url = f"{azure.endpoint(environ)}{cluster_id}/listClusterUserCredential?api-version={_API_VERSION}"
         try:
             response = self._pipeline(environ).send_request(HttpRequest("POST", url))
             if response.status_code != 200:
@@ -109,12 +122,11 @@ class _Arm:
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy
 
         with self._lock:
-            identity = tuple(environ.get(name, "") for name in _IDENTITY_VARIABLES)
+            identity = tuple(environ.get(name, "") for name in azure.IDENTITY_VARIABLES)
             if identity not in self._pipelines:
-                audience = environ.get("ARM_RESOURCE_MANAGER_AUDIENCE") or _PUBLIC_ARM
-                policy = BearerTokenCredentialPolicy(_credential(environ), f"{audience.rstrip('/')}/.default")
+                policy = BearerTokenCredentialPolicy(azure.credential(environ), azure.scope(environ))
                 self._pipelines[identity] = PipelineClient(
-                    _endpoint(environ),
+                    azure.endpoint(environ),
                     policies=[policy],
                     connection_verify=environ.get("REQUESTS_CA_BUNDLE") or True,
                     connection_timeout=10,
@@ -123,54 +135,22 @@ class _Arm:
             return self._pipelines[identity]
 
 
-_IDENTITY_VARIABLES = (
-    "ARM_RESOURCE_MANAGER_ENDPOINT",
-    "AZURE_TENANT_ID",
-    "AZURE_CLIENT_ID",
-    "AZURE_CLIENT_SECRET",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "REQUESTS_CA_BUNDLE",
-)
-
-
-def _credential(environ: Mapping[str, str]) -> Any:
-    """Return who we are: a service principal, a workload identity or whoever is logged in to `az`."""
-    from azure.identity import AzureCliCredential, ClientSecretCredential, WorkloadIdentityCredential
-
-    tenant = environ.get("AZURE_TENANT_ID") or environ.get("ARM_TENANT_ID") or ""
-    client = environ.get("AZURE_CLIENT_ID") or environ.get("ARM_CLIENT_ID") or ""
-    secret = environ.get("AZURE_CLIENT_SECRET") or environ.get("ARM_CLIENT_SECRET") or ""
-    options: dict[str, Any] = {
-        "authority": environ.get("AZURE_AUTHORITY_HOST")
-        or environ.get("ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST")
-        or _PUBLIC_AUTHORITY,
-        "disable_instance_discovery": environ.get("ARM_DISABLE_INSTANCE_DISCOVERY", "").lower() == "true",
-        "connection_verify": environ.get("REQUESTS_CA_BUNDLE") or True,
-    }
-    if tenant and client and secret:
-        return ClientSecretCredential(tenant, client, secret, **options)
-    token_file = environ.get("AZURE_FEDERATED_TOKEN_FILE")
-    if tenant and client and token_file:
-        return WorkloadIdentityCredential(
-            tenant_id=tenant, client_id=client, token_file_path=token_file, **options
-        )
-    return AzureCliCredential(tenant_id=tenant)
-
-
-def _endpoint(environ: Mapping[str, str]) -> str:
-    return (environ.get("ARM_RESOURCE_MANAGER_ENDPOINT") or _PUBLIC_ARM).rstrip("/")
-
-
-def _identity(attempt: Attempt, region: Region) -> str:
+def _identity(access: Access, region: Region) -> str:
     if region.cloud == "kubeconfig":
         return f"context:{region.context or ''}"
     try:
-        return str(attempt.outputs(f"infrastructure/cluster/{region.name}")["cluster_id"])
+        return str(access.outputs(f"infrastructure/cluster/{region.name}")["cluster_id"])
     except KeyError:
         message = f"region {region.name} has no cluster yet"
         raise TaskFailed(
             ErrorClass.CONFIGURATION, message, way_out="deploy its infrastructure first"
         ) from None
+
+
+def _key(access: Access, identity: str) -> str:
+    """What tells clients apart: one process may speak to several clouds, and each has its own clusters."""
+    source = access.environ.get("KUBECONFIG", "") if identity.startswith("context:") else ""
+    return f"{azure.endpoint(access.environ)} {source} {identity}"
 
 
 def _own_kubeconfig(environ: Mapping[str, str]) -> Mapping[str, Any]:

@@ -16,6 +16,9 @@ from .client import Applied, Cluster
 _UNKNOWN = ("(401)", "system:anonymous")
 """How an API server says that it doesn't know who we are: credentials that ran out look like this."""
 
+_UNREACHABLE = "kubernetes:ConnectError"
+"""Nobody listens there: a cluster that was made anew answers elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegionTask:
@@ -39,17 +42,21 @@ class RegionTask:
 
     @asynccontextmanager
     async def expiring_credentials(self) -> AsyncIterator[None]:
-        """Turn a refusal of old credentials into one more try with new ones."""
+        """Give the next attempt a new client where this one's credentials or address ran out.
+
+        A refusal of old credentials then counts as passing, once.
+        """
         try:
             yield
         except TaskFailed as error:
-            if error.error_class is ErrorClass.AUTHORISATION and any(
-                sign in error.message for sign in _UNKNOWN
-            ):
+            unknown = error.error_class is ErrorClass.AUTHORISATION and any(
+                s in error.message for s in _UNKNOWN
+            )
+            if unknown or error.fingerprint == _UNREACHABLE:
                 await clusters().forget(self.attempt, self.region)
-                if self.attempt.number == 1:
-                    message = f"{error.message}; new credentials will be fetched"
-                    raise TaskFailed(ErrorClass.TRANSIENT, message, fingerprint=error.fingerprint) from error
+            if unknown and self.attempt.number == 1:
+                message = f"{error.message}; new credentials will be fetched"
+                raise TaskFailed(ErrorClass.TRANSIENT, message, fingerprint=error.fingerprint) from error
             raise
 
 
