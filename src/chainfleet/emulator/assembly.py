@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -15,16 +16,16 @@ import psutil
 
 from .arm.identity import Directory
 from .arm.resources import Store
-from .arm.service import Arm
+from .arm.service import Arm, Listeners
 from .clock import ScaledClock
 from .control import Control, Controls
 from .core import Core
 from .counters import Counters
 from .environment import environment
 from .faults import FaultBook
-from .parts import Shared, Terraform, open_clusters, open_mainnet
+from .parts import Shared, open_clusters, open_mainnet, open_terraform
 from .profiles import named_faults
-from .serving import Server
+from .serving import Server, bound
 from .settings import Settings
 from .state import Keeper, StateFolder
 from .tls import Authority, write_private
@@ -76,28 +77,29 @@ class Assembly:
             folder=self._folder.path,
             closing=self._closing,
         )
-        mainnet_url = await open_mainnet(shared)
-        clusters = await open_clusters(shared)
+        listeners = Listeners(arm=bound(core.ports.get("arm", 0)), login=bound(core.ports.get("login", 0)))
+        core.ports |= {"arm": listeners.arm.getsockname()[1], "login": listeners.login.getsockname()[1]}
+        variables = environment(listeners, core, authority, self._folder.path)
+        # Its process starts while this one is busy with the rest.
+        terraform = asyncio.create_task(open_terraform(shared, variables))
+        self._closing.push_async_callback(_cancel, terraform)
+        variables |= await open_mainnet(shared)
         arm = Arm(
             directory=directory,
             store=store,
             clock=self.clock,
             faults=faults,
             traffic=counters,
-            clusters=clusters,
+            clusters=await open_clusters(shared),
             seed=self._settings.seed,
             changed=self._keeper.dirty("arm"),
         )
         self._keeper.keep("arm", arm)
-        core.ports |= await arm.start(authority.server_context(), core.ports)
+        await arm.start(authority.server_context(), listeners)
         self._closing.push_async_callback(arm.stop)
         if resumed:
             await arm.reopen_clusters()
-        variables = environment(arm, directory, authority, core.deployer_key, mainnet_url, self._folder.path)
-        if "azapi" in self._settings.parts:
-            terraform = Terraform()
-            self._closing.push_async_callback(terraform.stop)
-            variables["TF_REATTACH_PROVIDERS"] = await terraform.start(variables)
+        variables |= await terraform
         control = await self._control(arm, counters, faults, directory)
         self.clock.go()
         self._keeper.write_all()
@@ -166,3 +168,8 @@ class Assembly:
             "mainnet": variables.get("MAINNET_RPC_URL"),
             "startup_s": round(time.monotonic() - self._began, 3),
         }
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -112,14 +112,27 @@ async def open_clusters(shared: Shared) -> Clusters:
     return found
 
 
-async def open_mainnet(shared: Shared) -> str:
-    """Start the emulated Mainnet, if the settings ask for it; returns its JSON-RPC address.
+async def open_terraform(shared: Shared, variables: Mapping[str, str]) -> dict[str, str]:
+    """Start the stand-in azapi provider, if the settings ask for it; returns variables of its users.
+
+    Raises:
+        EnvironmentProblem: it can't start.
+    """
+    if "azapi" not in shared.settings.parts:
+        return {}
+    terraform = Terraform()
+    shared.closing.push_async_callback(terraform.stop)
+    return {"TF_REATTACH_PROVIDERS": await terraform.start(variables)}
+
+
+async def open_mainnet(shared: Shared) -> dict[str, str]:
+    """Start the emulated Mainnet, if the settings ask for it; returns variables of its users.
 
     Raises:
         EnvironmentProblem: anvil is missing or can't start.
     """
     if "chain" not in shared.settings.parts:
-        return ""
+        return {}
     module = part("chain")
     folder = shared.folder / "chain"
     folder.mkdir(exist_ok=True, mode=0o700)
@@ -134,7 +147,7 @@ async def open_mainnet(shared: Shared) -> str:
     shared.closing.push_async_callback(mainnet.stop)
     await mainnet.start()
     shared.core.ports["mainnet"] = mainnet.anvil.port
-    return str(mainnet.url)
+    return {"MAINNET_RPC_URL": mainnet.url}
 
 
 class Terraform:

@@ -22,15 +22,17 @@ class Server:
         self.port = port
 
     @classmethod
-    async def start(cls, handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0) -> Server:
+    async def start(
+        cls, handler: Handler, *, tls: ssl.SSLContext | None = None, listener: socket.socket | None = None
+    ) -> Server:
         """Listen on 127.0.0.1.
 
         Args:
             handler: answers every request.
             tls: for HTTPS; None means plain HTTP.
-            port: tried first, so that addresses survive a restart; 0 or a taken one means any free one.
+            listener: a socket from `bound`; any free port where not given.
         """
-        listener = _bound(port)
+        listener = listener or bound()
         server = web.Server(handler, access_log=None, logger=_log, keepalive_timeout=300)
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -42,7 +44,12 @@ class Server:
         await self._runner.cleanup()
 
 
-def _bound(port: int) -> socket.socket:
+def bound(port: int = 0) -> socket.socket:
+    """A socket on 127.0.0.1 that will listen later.
+
+    Args:
+        port: tried first, so that addresses survive a restart; 0 or a taken one means any free one.
+    """
     for attempt in dict.fromkeys((port, 0)):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from chainfleet.emulator.clock import ScaledClock
 from chainfleet.emulator.seams import Clusters, Dirty, Faults, Traffic
@@ -27,6 +29,28 @@ from .subscription import Subscription
 from .world import World
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets of ARM and of its authority host, bound before anything else is started."""
+
+    arm: socket.socket
+    login: socket.socket
+
+    @property
+    def endpoint(self) -> str:
+        """ARM's address, with a slash at its end."""
+        return _address(self.arm)
+
+    @property
+    def authority(self) -> str:
+        """The authority host's address, with a slash at its end."""
+        return _address(self.login)
+
+
+def _address(listener: socket.socket) -> str:
+    return f"https://127.0.0.1:{listener.getsockname()[1]}/"
 
 
 class Arm:
@@ -75,28 +99,17 @@ class Arm:
             time_scale=clock.time_scale,
         )
         self._gateway = Gateway(router, directory, clock, faults, traffic)
-        self._login = Login(directory, traffic, lambda: self.endpoint)
+        self._login = Login(directory, traffic)
         self._servers: list[Server] = []
-        self.endpoint = ""
-        self.authority = ""
 
-    async def start(self, tls: ssl.SSLContext, ports: Mapping[str, int]) -> dict[str, int]:
-        """Start answering, and let interrupted operations go on.
-
-        Args:
-            tls: for both servers.
-            ports: ports to try first, by `arm` and `login`.
-
-        Returns:
-            The ports taken.
-        """
-        login = await Server.start(self._login.handle, tls=tls, port=ports.get("login", 0))
-        self.authority = self._gateway.authority = f"https://127.0.0.1:{login.port}/"
-        arm = await Server.start(self._gateway.handle, tls=tls, port=ports.get("arm", 0))
-        self.endpoint = f"https://127.0.0.1:{arm.port}/"
-        self._servers = [arm, login]
+    async def start(self, tls: ssl.SSLContext, listeners: Listeners) -> None:
+        """Start answering, and let interrupted operations go on."""
+        self._gateway.authority = listeners.authority
+        self._servers = [
+            await Server.start(self._login.handle, tls=tls, listener=listeners.login),
+            await Server.start(self._gateway.handle, tls=tls, listener=listeners.arm),
+        ]
         self._engine.operations.resume()
-        return {"arm": arm.port, "login": login.port}
 
     async def reopen_clusters(self) -> None:
         """Let the clusters of a resumed state answer again."""
