@@ -108,7 +108,7 @@ def fingerprint(fleet: Fleet) -> str:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of `fleet.yaml`, for editors and the API."""
     schema = FleetFile.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "chainfleet fleet", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "chainfleet fleet"}
 
 
 def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Document:

@@ -72,5 +72,5 @@ class StateFolder:
         """The value kept under that name, or None."""
         try:
             return json.loads((self.root / f"{name}.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
