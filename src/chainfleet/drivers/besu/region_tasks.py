@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.drivers.kubernetes import names
@@ -165,7 +165,21 @@ def replicas_only(name: str, replicas: int) -> Manifest:
     return manifest("apps/v1", "StatefulSet", name, namespace=names.NAMESPACE, spec={"replicas": replicas})
 
 
-async def scale(cluster: Cluster, index: int, replicas: int, attempt: Attempt) -> bool:
+class Effects(Protocol):
+    """Who has effects: an attempt, or an operation on a living network."""
+
+    @property
+    def log(self) -> Callable[[str], None]:
+        """Takes a line for the operator."""
+        ...
+
+    @property
+    def fence(self) -> Callable[[], None]:
+        """Raises LeaseLost when effects are no longer allowed."""
+        ...
+
+
+async def scale(cluster: Cluster, index: int, replicas: int, attempt: Effects) -> bool:
     """Set a validator's replicas (0 or 1) as the scaling manager; return whether that changed anything."""
     name = names.validator(index)
     live = await cluster.get("StatefulSet", name, names.NAMESPACE)
