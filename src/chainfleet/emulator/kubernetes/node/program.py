@@ -70,6 +70,10 @@ class Files(Protocol):
         """Which disk a path is on: the same text for the same persistent volume, even in another pod."""
         ...
 
+    def writable(self, path: str) -> bool:
+        """Whether a file can be written there."""
+        ...
+
 
 @dataclass(slots=True)
 class Log:
