@@ -68,7 +68,7 @@ def _value_set_item(item: Json, path: Path, custom: bool) -> Json:  # noqa: FBT0
 
 def leaves(fields: Json, prefix: Steps = ()) -> Iterator[Steps]:
     """Every owned path of a set."""
-    if not fields:
+    if not fields and prefix:
         yield prefix
     for step, inner in fields.items():
         yield from leaves(inner, (*prefix, step))
