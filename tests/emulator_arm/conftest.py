@@ -117,6 +117,24 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         cloud.close()
 
 
+@pytest.fixture(scope="session")
+def slow_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An emulated ARM slow enough to be looked at while it works: 20 times reality."""
+    with start(tmp_path_factory.mktemp("slow") / "state", 20, parts="arm") as running:
+        cloud = Cloud.of(running)
+        yield cloud
+        cloud.close()
+
+
+@pytest.fixture(scope="session")
+def true_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An emulated ARM as fast as the real one."""
+    with start(tmp_path_factory.mktemp("true") / "state", 1, parts="arm") as running:
+        cloud = Cloud.of(running)
+        yield cloud
+        cloud.close()
+
+
 @pytest.fixture
 def start_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Starts further emulators, by default all in one state folder."""

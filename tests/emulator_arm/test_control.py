@@ -19,7 +19,7 @@ def test_health_is_open_and_everything_else_needs_the_token(cloud):
     refused.value.close()
 
 
-def test_writes_count_as_changes_only_when_they_changed_something(start_cloud):
+def test_writes_count_as_changes_only_when_they_changed_something_and_it_stops_when_told(start_cloud):
     cloud = start_cloud()
     group = cloud.group()
     body = {"location": "northeurope"}
@@ -38,6 +38,8 @@ def test_writes_count_as_changes_only_when_they_changed_something(start_cloud):
     }
     cloud.running.control("/stats", "DELETE")
     assert cloud.running.control("/stats")["changes"]["total"] == 0
+    assert cloud.running.control("/stop", "POST") == {"stopping": True}
+    assert cloud.running._process.wait(10) == 0
 
 
 def test_all_resources_can_be_dumped(cloud):
@@ -45,12 +47,6 @@ def test_all_resources_can_be_dumped(cloud):
     dump = cloud.running.control("/resources")
     assert group in [each["id"] for each in dump["resources"]]
     assert dump["count"] == len(dump["resources"])
-
-
-def test_it_stops_when_told(start_cloud):
-    cloud = start_cloud()
-    assert cloud.running.control("/stop", "POST") == {"stopping": True}
-    assert cloud.running._process.wait(10) == 0
 
 
 @pytest.mark.parametrize(("path", "body"), [("/faults", {"kind": "hail"}), ("/quotas", {"region": "x"})])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx2
 import pytest
 
@@ -70,15 +72,13 @@ def test_a_lost_connection_does_not_stop_the_operation(cloud, fault):
     assert cloud.settled(path)["properties"]["provisioningState"] == "Succeeded"
 
 
-def test_slow_makes_operations_take_longer(start_cloud):
+def test_slow_makes_operations_take_longer(slow_cloud):
     def seconds(cloud, name):
-        import time
-
         path, begin = f"{cloud.group()}/{NSG}/{name}", time.monotonic()
         cloud.finish(cloud.call("PUT", path, BODY))
         return time.monotonic() - begin
 
-    cloud = start_cloud(30)
+    cloud = slow_cloud
     normal = seconds(cloud, "one")
     cloud.running.control(
         "/faults",
@@ -86,6 +86,7 @@ def test_slow_makes_operations_take_longer(start_cloud):
         {"kind": "slow", "resource": "Microsoft.Network/networkSecurityGroups", "factor": 8},
     )
     assert seconds(cloud, "one") > 3 * normal
+    cloud.running.control("/faults", "DELETE")
 
 
 def test_faults_can_be_listed_and_removed(cloud, fault):

@@ -79,8 +79,8 @@ def test_what_is_left_and_how_long_to_wait_is_told(buckets, now):
     assert buckets.admit(a_call)[1] is None
 
 
-def test_over_the_limit_the_server_answers_429_with_when_to_come_back(start_cloud):
-    cloud = start_cloud(1)
+def test_over_the_limit_the_server_answers_429_with_when_to_come_back(true_cloud):
+    cloud = true_cloud
     answers = [cloud.call("GET", f"{cloud.sub}/resourcegroups") for _ in range(330)]
     refused = [a for a in answers if a.status_code == 429]
     assert refused
@@ -88,6 +88,5 @@ def test_over_the_limit_the_server_answers_429_with_when_to_come_back(start_clou
     assert refused[0].headers["Retry-After"] == "1"
     assert 1 <= int(refused[0].headers["retry-after-ms"]) <= 1000
     left = [int(a.headers["x-ms-ratelimit-remaining-subscription-reads"]) for a in answers[:50]]
-    assert left[0] == 249
-    assert left == sorted(left, reverse=True) or left[-1] < left[0]
+    assert left[-1] < left[0] <= 249
     assert cloud.running.control("/stats")["requests"]["by_status"]["429"] == len(refused)

@@ -102,7 +102,8 @@ def test_a_resource_does_not_move(cloud):
     assert code(cloud.call("PUT", path, {"location": "japaneast"})) == (409, "InvalidResourceLocation")
 
 
-def test_deleting_a_group_deletes_what_is_inside_and_takes_a_while(cloud, bodies):
+def test_deleting_a_group_deletes_what_is_inside_and_takes_a_while(slow_cloud, bodies):
+    cloud = slow_cloud
     group = cloud.group()
     cloud.made(f"{group}/{VNET}/vnet", bodies["vnet"])
     answer = cloud.call("DELETE", group)

@@ -196,8 +196,8 @@ def test_vault_names_are_unique_in_the_world_even_after_deletion(cloud, bodies):
     assert cloud.call("PUT", f"{second}/{VAULT}/chainkeys1", bodies["vault"]).status_code == 201
 
 
-def test_a_vault_tells_its_progress_in_its_body(start_cloud, bodies):
-    cloud = start_cloud(60)
+def test_a_vault_tells_its_progress_in_its_body(slow_cloud, bodies):
+    cloud = slow_cloud
     path = f"{cloud.group()}/{VAULT}/slowvault"
     answer = cloud.call("PUT", path, bodies["vault"])
     assert (answer.status_code, answer.json()["properties"]["provisioningState"]) == (201, "RegisteringDns")
@@ -221,15 +221,15 @@ def test_role_assignments_hang_on_any_scope_and_are_not_given_twice(cloud):
     assert code(cloud.call("PUT", f"{group}/{ROLE}/not-a-guid", grant)) == (400, "InvalidRoleAssignmentId")
 
 
-def test_two_federated_credentials_of_one_identity_are_not_written_at_once(start_cloud):
+def test_two_federated_credentials_of_one_identity_are_not_written_at_once(slow_cloud):
     from concurrent.futures import ThreadPoolExecutor
 
-    cloud = start_cloud(3)
+    cloud = slow_cloud
     identity = cloud.made(f"{cloud.group()}/{IDENTITY}/me", {"location": "northeurope"})
     body = {"properties": {"issuer": "https://i/", "subject": "s", "audiences": ["a"]}}
 
     def write(name):
-        time.sleep(0.1 if name == "b" else 0)
+        time.sleep(0.02 if name == "b" else 0)
         return cloud.call("PUT", f"{identity['id']}/federatedIdentityCredentials/{name}", body)
 
     with ThreadPoolExecutor(2) as pool:
