@@ -18,17 +18,20 @@ def succeeded(engine: Engine, event: AttemptSucceeded) -> None:
     """An attempt ended well; news of any but the task's running attempt is ignored."""
     task = engine.graph.index.get(event.task, -1)
     if is_current(engine, task, event.attempt):
-        end_well(engine, task)
+        end_well(engine, task, changed=event.changed)
 
 
-def end_well(engine: Engine, task: int) -> None:
-    """The running attempt of a task ended well."""
+def end_well(engine: Engine, task: int, *, changed: bool = True) -> None:
+    """The running attempt of a task ended well; only one that changed something says how long it takes."""
+    took = engine.now - engine.running[task]
     _give_back(engine, task)
     engine.waive.discard(task)
     engine.revive.discard(task)
     if engine.graph.twin[task]:
         engine.breaker.succeeded(engine.graph.twin[task])
     engine.end(task, SUCCEEDED)
+    if changed:
+        engine.learn(task, took)
 
 
 def failed(engine: Engine, event: AttemptFailed) -> None:

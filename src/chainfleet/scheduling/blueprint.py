@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
+from copy import copy
 
 from chainfleet.model.task import Estimate, Plan
 
@@ -37,6 +38,12 @@ class Blueprint:
         self.ranks = upward_rank(self.graph, self.durations)
         self.order = order or order_by(self.ranks)
         self.critical_path = max(self.ranks, default=0)
+
+    def ordered(self, order: Order) -> Blueprint:
+        """The same with another order."""
+        other = copy(self)
+        other.order = order
+        return other
 
     def sigmas(self) -> array[float]:
         """Spread of each task's duration (standard deviation of its logarithm)."""

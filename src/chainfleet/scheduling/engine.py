@@ -17,8 +17,11 @@ from .board import Board
 from .breaker import TwinBreaker
 from .budgets import RegionBudget, retryable_tasks
 from .codes import AT_GATE, BACKING_OFF, CANCELLED, FAILED, READY, RUNNING, SKIPPED, SUCCEEDED, is_over
+from .drift import Drift
 from .graph import BARRIER, GATE
+from .improving import remaining_order
 from .limits import Gauge, gauges
+from .ranking import upward_rank
 from .retry import RetryBudget
 from .speaking import Speaker
 from .units import NEVER, SECOND
@@ -40,9 +43,10 @@ class Engine:
         attempts: attempts begun so far by each task; `failures` those that count against its allowance.
         waive: running tasks that were asked to be skipped; `revive` those asked for again.
         speaker: is told every decision.
+        effort: tasks placed in the search for a better order after a drift.
     """
 
-    def __init__(self, blueprint: Blueprint, seed: int, speaker: Speaker) -> None:
+    def __init__(self, blueprint: Blueprint, seed: int, speaker: Speaker, effort: int = 0) -> None:
         self.blueprint = blueprint
         self.plan = plan = blueprint.plan
         self.seed = seed
@@ -66,6 +70,8 @@ class Engine:
         self.waive: set[int] = set()
         self.revive: set[int] = set()
         self.speaker = speaker
+        self.effort = effort
+        self._drift = Drift()
         self._timers: list[tuple[int, int, int]] = []
         self._calming: set[int] = set()
         self._wake_at = NEVER
@@ -119,6 +125,28 @@ class Engine:
         failed = tuple(sorted(str(self.graph.regions[r]) for r in self.budget.failed))
         text = f"{len(failed)} regions failed, {self.budget.allowed} may; no further region is begun"
         self.tell(text, failed)
+
+    # --- learning --------------------------------------------------------------------------------
+
+    def learn(self, task: int, took: int) -> None:
+        """An attempt that changed something took so long: if its twins drift, plan the rest anew."""
+        twin, expected = self.graph.twin[task], self.blueprint.durations[task]
+        factor = self._drift.observe(twin, took, expected) if twin and expected else None
+        if factor is None:
+            return
+        self.durations = array("q", self.durations)
+        for t, other in enumerate(self.graph.twin):
+            if other == twin and self.board.states[t] < SUCCEEDED:
+                self.durations[t] = round(self.blueprint.durations[t] * factor)
+        self.ranks = upward_rank(self.graph, self.durations)
+        left = array("q", self.durations)
+        for t, since in self.running.items():
+            left[t] = max(0, left[t] - (self.now - since))
+        over = (t for t, state in enumerate(self.board.states) if is_over(state))
+        order = remaining_order(self.blueprint, left, self.ranks, self.admission.order, over, self.effort)
+        self.admission.reset(order)
+        for t in self.board.tasks_in(READY):
+            self.admission.offer(t)
 
     # --- going on --------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from .attempts import end_badly, end_well
 from .blueprint import Blueprint
 from .board import Change
 from .engine import Engine
+from .improving import EFFORT, improved_order
+from .ranking import Order
 from .requests import gate_decided, run_started
 from .tracing import NOBODY, Step, Trace
 from .units import micros, seconds
@@ -75,6 +77,24 @@ def rehearse(
         InputError: the faults don't fit the plan.
     """
     return Rehearsing(Blueprint(plan, durations), seed=seed, sigma=sigma, faults=faults).result()
+
+
+def improve(blueprint: Blueprint, *, effort: int = EFFORT, seed: int = 0) -> Blueprint:
+    """The blueprint with the better of two orders, longest path first and the searched one, in rehearsal.
+
+    Args:
+        blueprint: of the plan.
+        effort: tasks placed in the search.
+        seed: of the search.
+    """
+
+    def simulate(order: Order) -> float:
+        world = Faults(policed=False)
+        rehearsing = Rehearsing(blueprint.ordered(order), sigma=0, faults=world, traced=False)
+        rehearsing.run()
+        return rehearsing.makespan
+
+    return blueprint.ordered(improved_order(blueprint, simulate, effort=effort, seed=seed))
 
 
 class Rehearsing:

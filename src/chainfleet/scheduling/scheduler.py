@@ -35,6 +35,7 @@ from .engine import Engine
 from .limits import LimitView
 from .observing import Bottleneck
 from .parallelism import parallelism
+from .rehearsal import improve
 from .speaking import Commands
 from .units import micros
 
@@ -66,15 +67,27 @@ class Scheduler:
         plan: what to run.
         seed: of the jitter; the same seed and events give the same commands.
         durations: learned estimates by task id; they win over the plan's.
+        effort: tasks placed in the search for a better order than the longest path first; 0 for none,
+            `improving.EFFORT` is about a second. It only searches where durations are well known.
 
     Raises:
         PlanError: the plan can't be run; the message names the tasks or the limit.
     """
 
-    def __init__(self, plan: Plan, *, seed: int = 0, durations: Mapping[str, Estimate] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        seed: int = 0,
+        durations: Mapping[str, Estimate] | None = None,
+        effort: int = 0,
+    ) -> None:
         self.plan = plan
         self._commands = Commands(plan.tasks, self._parallelism)
-        self.engine = Engine(Blueprint(plan, durations), seed, self._commands)
+        blueprint = Blueprint(plan, durations)
+        if effort:
+            blueprint = improve(blueprint, effort=effort, seed=seed)
+        self.engine = Engine(blueprint, seed, self._commands, effort // 10)
         self._started = False
 
     def handle(self, event: Event, now: float) -> list[Command]:
