@@ -96,7 +96,9 @@ async def open_clusters(shared: Shared) -> Clusters:
     """
     if "kubernetes" not in shared.settings.parts:
         return NoClusters(shared.tls.ca_pem)
+    besu = open_besu(shared)
     clusters = _attribute(part("kubernetes"), "EmulatedClusters")(
+        **({"programs": besu.program, "addresses": besu.addresses} if besu else {}),
         clock=shared.clock,
         faults=shared.faults,
         public=AddressPool(shared.store),
@@ -110,6 +112,25 @@ async def open_clusters(shared: Shared) -> Clusters:
     await clusters.start()
     found: Clusters = clusters
     return found
+
+
+def open_besu(shared: Shared) -> Any:
+    """What runs in Besu containers; None where the settings leave the chains out."""
+    if "chain" not in shared.settings.parts:
+        return None
+    folder = shared.folder / "chain"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    besu = _attribute(part("besu"), "BesuWorld")(
+        clock=shared.clock,
+        anvil=_attribute(part("chain"), "find_anvil")(os.environ),
+        folder=folder,
+        wall=shared.core.wall,
+        seed=shared.settings.seed,
+        changed=shared.keeper.dirty("besu"),
+    )
+    shared.keeper.keep("besu", besu)
+    shared.closing.push_async_callback(besu.stop)
+    return besu
 
 
 async def open_terraform(shared: Shared, variables: Mapping[str, str]) -> dict[str, str]:

@@ -74,7 +74,7 @@ class BesuProcess:
         if not genesis.validators:
             log.write("WARN  Genesis block contains no signers - chain will not progress.")
         chain = await self._world.chain(genesis)
-        if not self._world.resuming:
+        if not self._container.resumed:
             await self._container.clock.sleep(START.draw(self._world.rng))
         return await self._serve(options, genesis, key, disk, chain, static)
 

@@ -44,34 +44,34 @@ class BesuWorld:
 
     Args:
         clock: emulated time.
-        addresses: routes into the clusters, shared with them.
         anvil: anvil's executable.
         folder: where chains are kept.
         wall: the emulated time of day in seconds since 1970.
         seed: of all durations.
         changed: told when the state wants to be kept.
+        addresses: routes into the clusters, to be shared with them.
     """
 
     def __init__(
         self,
         *,
         clock: Clock,
-        addresses: AddressBook,
         anvil: Path,
         folder: Path,
         wall: Callable[[], float],
         seed: int = 0,
         changed: Dirty | None = None,
+        addresses: AddressBook | None = None,
     ) -> None:
+        self.addresses = addresses or AddressBook()
         self.clock = clock
         self.wall = wall
         self.rng = random.Random(f"besu:{seed}")  # noqa: S311 - durations, repeatable
-        self.network = Network(clock, addresses, self.rng, wall)
+        self.network = Network(clock, self.addresses, self.rng, wall)
         self.keyring: dict[str, PrivateKey] = {}
         self.disks: dict[str, Disk] = {}
         self.generated_keys: dict[str, str] = {}
         self.filters: Filters = Filters()
-        self.resuming = False
         self._anvil = anvil
         self._folder = folder
         self._changed: Callable[[], None] = changed or (lambda: None)

@@ -116,11 +116,11 @@ class ContainerRun:
             await self._world.clock.sleep(DOWN_CHECK_S)
         if not self._resume:
             await self._world.clock.sleep(self._world.draw(CONTAINER_START))
-        self._resume = False
+        resumed, self._resume = self._resume, False
         began = self._world.objects.now()
         self._id = f"containerd://{self._world.rng.getrandbits(256):064x}"
         self._killed.clear()
-        program = self.program = self._make()
+        program = self.program = self._make(resumed=resumed)
         self._state = {"running": {"startedAt": began}}
         self.started = not self.spec.get("startupProbe")
         probing = asyncio.create_task(self._probe(program))
@@ -133,7 +133,7 @@ class ContainerRun:
         self._publish()
         return code
 
-    def _make(self) -> Program:
+    def _make(self, *, resumed: bool) -> Program:
         command = [*self.spec.get("command", ()), *self.spec.get("args", ())]
         container = Container(
             self._identity,
@@ -146,6 +146,7 @@ class ContainerRun:
             self._world.clock,
             self._changed.set,
             self.restarts,
+            resumed,
         )
         policy = self._pod["spec"].get("restartPolicy", "Always")
         return Errand(container) if self._init or policy != "Always" else self._world.programs(container)

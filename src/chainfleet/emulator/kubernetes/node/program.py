@@ -108,6 +108,7 @@ class Container:
         clock: emulated time.
         changed: call it when readiness may have changed.
         restarted: how often this container was started before.
+        resumed: it ran when the emulator was stopped, and only goes on.
     """
 
     identity: PodIdentity
@@ -120,6 +121,7 @@ class Container:
     clock: Clock
     changed: Callable[[], None]
     restarted: int = 0
+    resumed: bool = False
 
 
 class Program(Protocol):
