@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from chainfleet.drivers.driver import Attempt, Driver, Outcome
 from chainfleet.drivers.kubernetes import clusters
+from chainfleet.emulator.besu import BesuWorld
+from chainfleet.emulator.chain.anvil import find_anvil
 from chainfleet.emulator.clock import ScaledClock
 from chainfleet.emulator.counters import Counters
 from chainfleet.emulator.faults import FaultBook
 from chainfleet.emulator.kubernetes import EmulatedClusters
+from chainfleet.emulator.kubernetes.addresses import AddressBook
 from chainfleet.emulator.seams import ClusterSpec, NodePool
 from chainfleet.model.fleet import Deployment, Fleet, Network, Region
 from chainfleet.model.task import Phase, Task
 
+ROOT = Path(__file__).parents[2]
+
 
 class _Addresses:
+    """Whatever a region's Services ask for is theirs."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._all = tuple(address for region in fleet.regions for address in region.addresses)
+
     def public_ip(self, *, resource_group: str, name: str) -> str | None:
         return None
 
     def public_ips(self, *, resource_group: str) -> tuple[str, ...]:
-        return ()
+        return self._all
 
 
 class EmulatedRegions:
@@ -33,6 +44,7 @@ class EmulatedRegions:
         authority: signs the servers' certificates.
         names: of the regions.
         time_scale: how much faster the clusters are than reality.
+        besu: whether containers run an emulated Besu (which takes anvil) or nothing in particular.
     """
 
     def __init__(
@@ -42,22 +54,9 @@ class EmulatedRegions:
         *,
         names: tuple[str, ...] = ("alpha", "beta"),
         time_scale: float = 100.0,
-        **options: Any,
+        besu: bool = False,
     ) -> None:
         self.folder = folder
-        self.time_scale = time_scale
-        clock = ScaledClock(time_scale)
-        self.faults = FaultBook(clock.now, changed=lambda: None)
-        self.emulated = EmulatedClusters(
-            clock=clock,
-            faults=self.faults,
-            public=_Addresses(),
-            tls=authority,
-            traffic=Counters(),
-            **options,
-        )
-        self.outputs: dict[str, dict[str, Any]] = {}
-        self.logged: list[str] = []
         regions = tuple(
             Region(
                 name=name,
@@ -73,6 +72,29 @@ class EmulatedRegions:
             regions=regions,
             deployment=Deployment(time_scale=time_scale),
         )
+        self.clock = ScaledClock(time_scale)
+        self.faults = FaultBook(self.clock.now, changed=lambda: None)
+        self.besu = self._besu() if besu else None
+        options = {"programs": self.besu.program, "addresses": self.book} if self.besu else {}
+        self.emulated = EmulatedClusters(
+            clock=self.clock,
+            faults=self.faults,
+            public=_Addresses(self.fleet),
+            tls=authority,
+            traffic=Counters(),
+            **options,
+        )
+        self.outputs: dict[str, dict[str, Any]] = {}
+        self.logged: list[str] = []
+
+    def wall(self) -> float:
+        """The emulated time of day, in seconds since 1970."""
+        return 1_800_000_000 + self.clock.now()
+
+    def _besu(self) -> BesuWorld:
+        self.book = AddressBook()
+        anvil = find_anvil(os.environ, ROOT)
+        return BesuWorld(clock=self.clock, addresses=self.book, anvil=anvil, folder=self.folder, wall=self.wall)
 
     async def __aenter__(self) -> EmulatedRegions:
         endpoints = {}
@@ -86,6 +108,8 @@ class EmulatedRegions:
     async def __aexit__(self, *_: object) -> None:
         await clusters().close()
         await self.emulated.stop()
+        if self.besu is not None:
+            await self.besu.stop()
 
     def attempt(self, task_id: str, *, number: int = 1, timeout_s: float = 30.0) -> Attempt:
         phase = Phase(task_id.split("/", 1)[0])

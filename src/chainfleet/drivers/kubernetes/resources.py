@@ -6,6 +6,7 @@ Generic resources keep objects as plain data, which is what rendering makes and 
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
@@ -31,6 +32,8 @@ _PLURALS: dict[tuple[str, str], tuple[str, bool]] = {
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): ("rolebindings", True),
 }
 
+_VERBS = ("delete", "get", "list", "patch", "watch")
+
 API_VERSIONS = {kind: version for version, kind in _PLURALS}
 """API version of each kind."""
 
@@ -43,14 +46,24 @@ def is_namespaced(api_version: str, kind: str) -> bool:
 @cache
 def resource(api_version: str, kind: str) -> Any:
     """Return the client library's class for a kind; objects of it are plain dictionaries."""
-    from lightkube.core.resource import GlobalResource, NamespacedResourceG
-    from lightkube.generic_resource import Generic, create_api_info
+    # Not the library's own generic resources: those are registered for look-ups by name, and importing
+    # them brings in the models of all custom resources.
+    from lightkube.core.resource import ApiInfo, GlobalResource, NamespacedResourceG, ResourceDef
 
     plural, namespaced = _entry(api_version, kind)
     group, _, version = api_version.rpartition("/")
+    info = ApiInfo(resource=ResourceDef(group, version, kind), plural=plural, verbs=list(_VERBS))
     base = NamespacedResourceG if namespaced else GlobalResource
-    # Not registered with the library: its registry is for code that looks resources up by name.
-    return type(kind, (base, Generic), {"_api_info": create_api_info(group, version, kind, plural)})
+    return type(kind, (base, _Plain), {"_api_info": info})
+
+
+class _Plain(dict[str, Any]):
+    """An object as plain data, with the one attribute that the library reads from watched objects."""
+
+    @property
+    def metadata(self) -> SimpleNamespace:
+        """Its metadata, by attribute."""
+        return SimpleNamespace(**self["metadata"])
 
 
 def _entry(api_version: str, kind: str) -> tuple[str, bool]:
