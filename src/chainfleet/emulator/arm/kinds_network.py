@@ -292,3 +292,7 @@ class PublicIp(_Network):
             "tier": value_at(draft.wanted, "sku.tier"),
         }
         return {"properties": properties, "sku": {**sku, "tier": sku["tier"] or "Regional"}}
+
+    async def gone(self, resource: Resource, world: World) -> None:
+        """Its address is free again."""
+        world.addresses.release(value_at(resource.computed, "properties.ipAddress"))

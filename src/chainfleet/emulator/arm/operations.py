@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from chainfleet.emulator.clock import ScaledClock
 from .bodies import Json
 
 log = logging.getLogger(__name__)
-_KEPT = 4000
+_KEPT = 2000
 
 
 class Work(StrEnum):
@@ -96,6 +97,7 @@ class Operations:
         self._all: dict[str, Operation] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._over: dict[str, str] = {}
 
     def start(self, operation: Operation) -> None:
         """Let an operation run; it ends at its due time."""
@@ -105,6 +107,7 @@ class Operations:
             if self._all[oldest].status is Status.IN_PROGRESS:
                 break
             del self._all[oldest]
+            self._over.pop(oldest, None)
         self._arm(operation)
         self._changed()
 
@@ -182,12 +185,20 @@ class Operations:
         operation.status = Status.FAILED if operation.error else Status.SUCCEEDED
         self._changed()
 
-    def dump(self) -> object:
-        """State as JSON values."""
-        return [asdict(operation) for operation in self._all.values()]
+    def dump_json(self) -> str:
+        """State as JSON text; operations that are over aren't written out anew."""
+        return f"[{','.join(map(self._kept, self._all.values()))}]"
+
+    def _kept(self, operation: Operation) -> str:
+        text = self._over.get(operation.id)
+        if text is None:
+            text = json.dumps(asdict(operation), separators=(",", ":"))
+            if operation.status is not Status.IN_PROGRESS:
+                self._over[operation.id] = text
+        return text
 
     def load(self, state: object) -> None:
-        """Take up a state that `dump` gave; `resume` lets it go on."""
+        """Take up a state that `dump_json` gave, parsed; `resume` lets it go on."""
         if not isinstance(state, list):
             raise TypeError("state of the operations isn't a list")
         for values in state:

@@ -45,6 +45,7 @@ class Resource:
     key: str = field(init=False)
     _body: Json | None = None
     _bytes: bytes | None = None
+    _kept: str | None = None
 
     def __post_init__(self) -> None:
         self.key = self.id.key
@@ -75,6 +76,7 @@ class Resource:
         """It, or something nested in it, has changed."""
         self._body = None
         self._bytes = None
+        self._kept = None
 
 
 class Store:
@@ -83,6 +85,7 @@ class Store:
     def __init__(self) -> None:
         self._all: dict[str, Resource] = {}
         self._children: dict[str, dict[str, Resource]] = {}
+        self._by_type: dict[str, dict[str, Resource]] = {}
         self._inline: dict[str, tuple[str, bool]] = {}
 
     def show_inline(self, child_type: str, prop: str, *, flat: bool) -> None:
@@ -99,6 +102,7 @@ class Store:
     def put(self, resource: Resource) -> None:
         """Add a resource."""
         self._all[resource.key] = resource
+        self._by_type.setdefault(resource.type.lower(), {})[resource.key] = resource
         if resource.id.parent:
             self._children.setdefault(resource.id.parent, {})[resource.key] = resource
         self.touched(resource)
@@ -116,6 +120,7 @@ class Store:
         resource = self._all.pop(key, None)
         if resource is not None:
             self._children.get(resource.id.parent, {}).pop(key, None)
+            self._by_type[resource.type.lower()].pop(key, None)
             self.touched(resource)
         return resource
 
@@ -138,8 +143,7 @@ class Store:
 
     def of_type(self, kind: str) -> list[Resource]:
         """All resources of a full type."""
-        wanted = kind.lower()
-        return [r for r in self._all.values() if r.type.lower() == wanted]
+        return list(self._by_type.get(kind.lower(), {}).values())
 
     def body(self, resource: Resource) -> Json:
         """The body as it is answered, nested resources shown; treat it as read-only."""
@@ -164,12 +168,12 @@ class Store:
             body["properties"] = {**body.get("properties", {}), **shown}
         return body
 
-    def dump(self) -> object:
-        """State as JSON values."""
-        return [_dumped(resource) for resource in self._all.values()]
+    def dump_json(self) -> str:
+        """State as JSON text; what didn't change since the last time isn't written out anew."""
+        return f"[{','.join(map(_kept, self._all.values()))}]"
 
     def load(self, state: object) -> None:
-        """Take up a state that `dump` gave."""
+        """Take up a state that `dump_json` gave, parsed."""
         if not isinstance(state, list):
             raise TypeError("state of the resources isn't a list")
         for values in state:
@@ -179,6 +183,12 @@ class Store:
 def _flat(child: Resource) -> Json:
     body = child.own_body()
     return {"name": body["name"], **body["properties"]}
+
+
+def _kept(resource: Resource) -> str:
+    if resource._kept is None:
+        resource._kept = json.dumps(_dumped(resource), separators=(",", ":"))
+    return resource._kept
 
 
 def _dumped(resource: Resource) -> Json:
