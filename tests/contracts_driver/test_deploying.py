@@ -85,7 +85,9 @@ def test_a_configured_admin_holds_every_role_and_the_deployer_none(world):
     abi = abi_of("Aggregator")
 
     def read(function, *arguments):
-        data = world.mainnet.call("eth_call", {"to": address, "data": abi.call(function, *arguments)}, "latest")
+        data = world.mainnet.call(
+            "eth_call", {"to": address, "data": abi.call(function, *arguments)}, "latest"
+        )
         return abi.result(function, data)[0]
 
     assert read("defaultAdmin").lower() == admin.lower()

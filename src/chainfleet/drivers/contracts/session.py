@@ -49,18 +49,34 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(attempt: Attempt) -> AsyncIterator[Session]:
-    """Connect to the chain of an attempt's task.
+async def open_chain(attempt: Attempt, spec: ChainSpec) -> AsyncIterator[tuple[Chain, str]]:
+    """Connect to a chain for reading; gives it and the hash of its genesis block.
+
+    Raises:
+        TaskFailed: it can't be reached, or is another chain than was meant.
+    """
+    rpc = _rpc(attempt, spec)
+    try:
+        chain = Chain(rpc, spec.name, spec.chain_id, free=_free(attempt.fleet, spec))
+        yield chain, await chain.check_identity()
+    finally:
+        await rpc.close()
+
+
+@asynccontextmanager
+async def open_session(attempt: Attempt, *, key: str | None = None) -> AsyncIterator[Session]:
+    """Connect to the chain of an attempt's task, for sending.
+
+    Args:
+        attempt: its task's subject is the chain's name.
+        key: reference to the key that signs; the chain's deployer where not given.
 
     Raises:
         TaskFailed: the chain, its id, the key or the permission isn't what it has to be.
     """
     spec = spec_of(attempt.fleet, attempt.task.subject)
-    rpc = _rpc(attempt, spec)
-    try:
-        chain = Chain(rpc, spec.name, spec.chain_id, free=_free(attempt.fleet, spec))
-        genesis = await chain.check_identity()
-        signer = load_signer(spec.deployer, attempt.environ, attempt.workspace)
+    async with open_chain(attempt, spec) as (chain, genesis):
+        signer = load_signer(key or spec.deployer, attempt.environ, attempt.workspace)
         check_mainnet(spec, signer, attempt.environ)
         folder = folder_of(attempt.workspace)
         sender = Sender(
@@ -73,8 +89,6 @@ async def open_session(attempt: Attempt) -> AsyncIterator[Session]:
             log=attempt.log,
         )
         yield Session(spec, chain, genesis, signer, sender, AddressBook(folder / "addresses.json"))
-    finally:
-        await rpc.close()
 
 
 def spec_of(fleet: Fleet, name: str) -> ChainSpec:

@@ -40,6 +40,7 @@ class Intent:
         to: the contract; None creates one.
         artefact: bytecode hash, for a creation.
         arguments: what it was made from, for people who read the journal.
+        value: wei sent along.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Intent:
     to: str | None = None
     artefact: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Sender:
     async def _sign(self, intent: Intent) -> Entry:
         nonce = await self._chain.nonce(self.address, "pending")
         fees = await self._chain.fees()
-        request: dict[str, Any] = {"from": self.address, "data": intent.data}
+        request: dict[str, Any] = {"from": self.address, "data": intent.data, "value": intent.value}
         if intent.to is not None:
             request["to"] = intent.to
         gas = await self._chain.gas_limit(request, intent.abi, intent.what)
@@ -183,7 +185,7 @@ class Sender:
             "chainId": self._chain.chain_id,
             "nonce": nonce,
             "gas": gas,
-            "value": 0,
+            "value": intent.value,
             "data": intent.data,
         }
         if intent.to is not None:
@@ -208,7 +210,7 @@ class Sender:
         return entry
 
     async def _check_balance(self, intent: Intent, gas: int, fees: Fees) -> None:
-        needed = gas * fees.max_fee
+        needed = gas * fees.max_fee + intent.value
         if needed and (balance := await self._chain.balance(self.address)) < needed:
             message = f"{intent.what}: {self.address} has {balance} wei, and it may cost {needed}"
             raise TaskFailed(

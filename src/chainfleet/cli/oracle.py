@@ -1,0 +1,91 @@
+"""`chainfleet oracle`: the relayer between two chains, and its role."""
+# ruff: noqa: FBT002  # typer takes flags as defaults
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The oracle's relayer between chains.", no_args_is_help=True, rich_markup_mode=None)
+
+FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
+StateOpt = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
+]
+EmulatedOpt = Annotated[bool, typer.Option("--emulated", help="The fleet lives in the emulated cloud.")]
+EnvFileOpt = Annotated[
+    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
+]
+MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
+
+
+@app.command(
+    epilog="Example: chainfleet oracle relay fleet.yaml --from mainnet --to chain-138 --metrics-port 9464"
+)
+def relay(
+    fleet: FleetArg,
+    source: Annotated[str, typer.Option("--from", help="Chain that rounds are read from.")],
+    target: Annotated[str, typer.Option("--to", help="Chain that they are submitted to.")],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", help="${VARIABLE} or keystore:FILE; default: the deployer of the target chain."
+        ),
+    ] = None,
+    first_round: Annotated[
+        int, typer.Option("--from-round", min=1, help="Leave out rounds before this one.")
+    ] = 1,
+    interval_s: Annotated[
+        float, typer.Option("--interval", min=0.05, help="Seconds between two looks at the source.")
+    ] = 2.0,
+    settle_s: Annotated[
+        float, typer.Option("--settle", min=0, help="Seconds to wait for an answer that may still change.")
+    ] = 30.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", help="Loopback port for Prometheus; 0 takes a free one."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Relay what is there and end.")] = False,
+    state: StateOpt = None,
+    emulated: EmulatedOpt = False,
+    env_file: EnvFileOpt = None,
+    allow_mainnet: MainnetOpt = False,
+) -> None:
+    """Carry answered rounds from one chain to another, under the relayer's role.
+
+    This is a relayer that you trust, not CCIP: who holds its key decides what the target chain is told. It
+    goes on from the target's latest round, however it ended before, and never submits a round twice.
+    """
+    from .options import TargetOptions
+    from .oracle_commands import RelayOptions, run_relay
+
+    where = TargetOptions(state=state, emulated=emulated, env_file=env_file, allow_mainnet=allow_mainnet)
+    run_relay(
+        fleet, where, RelayOptions(source, target, key, first_round, interval_s, settle_s, metrics_port, once)
+    )
+
+
+@app.command(epilog="Example: chainfleet oracle grant fleet.yaml --chain chain-138 --account 0x…")
+def grant(
+    fleet: FleetArg,
+    chain: Annotated[str, typer.Option("--chain", help="Chain of the contract.")],
+    account: Annotated[str, typer.Option("--account", help="Who is to be a relayer there.")],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", help="${VARIABLE} or keystore:FILE of the admin; default: the chain's deployer."
+        ),
+    ] = None,
+    state: StateOpt = None,
+    emulated: EmulatedOpt = False,
+    env_file: EnvFileOpt = None,
+    allow_mainnet: MainnetOpt = False,
+) -> None:
+    """Make an account a relayer; the key has to be the contract's admin's."""
+    from .options import TargetOptions
+    from .oracle_commands import run_grant
+
+    where = TargetOptions(state=state, emulated=emulated, env_file=env_file, allow_mainnet=allow_mainnet)
+    run_grant(fleet, where, chain, account, key)

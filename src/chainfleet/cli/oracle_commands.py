@@ -1,0 +1,199 @@
+"""What the commands of `chainfleet oracle` do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from chainfleet.drivers.contracts.abi import abi_of
+from chainfleet.drivers.contracts.locks import exclusive
+from chainfleet.drivers.contracts.metrics import Metrics
+from chainfleet.drivers.contracts.relay import Feed, Policy, Relayer
+from chainfleet.drivers.contracts.roles import grant_relayer
+from chainfleet.drivers.contracts.session import Session, folder_of, open_chain, open_session, spec_of
+from chainfleet.drivers.driver import Attempt
+from chainfleet.ledger.store import Ledger
+from chainfleet.model.errors import InputError, LeaseLost, TaskFailed
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Phase, Task
+from chainfleet.runtime.operations import scaled, task_environ
+from chainfleet.runtime.state import StateFolder
+
+from .options import TargetOptions, load, open_target
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOptions:
+    """What `relay` was asked for; see the command's help."""
+
+    source: str
+    target: str
+    key: str | None
+    first_round: int
+    interval_s: float
+    settle_s: float
+    metrics_port: int | None
+    once: bool
+
+
+def run_relay(path: Path, where: TargetOptions, options: RelayOptions) -> None:
+    """Relay until interrupted, or once."""
+    if options.source == options.target:
+        raise InputError("a chain can't be relayed to itself", way_out="name two chains of the fleet")
+    _run(path, where, lambda fleet, state, environ: _relay(fleet, state, environ, options))
+
+
+def run_grant(path: Path, where: TargetOptions, chain: str, account: str, key: str | None) -> None:
+    """Make an account a relayer."""
+    from eth_utils.address import is_address, to_checksum_address
+
+    if not is_address(account):
+        raise InputError(f"{account} is no address", way_out="an address is 0x and 40 hex digits")
+
+    async def work(fleet: Fleet, state: StateFolder, environ: Mapping[str, str]) -> None:
+        async with open_session(_attempt(fleet, state, environ, chain), key=key) as session:
+            changed = await grant_relayer(session, _address(session), to_checksum_address(account))
+            typer.echo(f"{account} is a relayer on {chain}" + ("" if changed else " already"))
+
+    _run(path, where, work)
+
+
+def _run(path: Path, where: TargetOptions, work: Any) -> None:
+    declared = load(path)
+    state = where.state_folder(declared.fleet.name)
+    with open_target(where, state) as cloud:
+        fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
+        job: Coroutine[Any, Any, None] = work(fleet, state, task_environ(cloud.environ))
+        asyncio.run(job)
+
+
+async def _relay(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], options: RelayOptions) -> None:
+    metrics = Metrics(time.time)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_only_one(state.prepare().workspace, options))
+        if options.metrics_port is not None:
+            port = await stack.enter_async_context(metrics.served(options.metrics_port))
+            typer.echo(f"metrics: http://127.0.0.1:{port}/metrics")
+        target = await stack.enter_async_context(
+            open_session(_attempt(fleet, state, environ, options.target), key=options.key)
+        )
+        source = await stack.enter_async_context(_source(fleet, state, environ, options.source, target))
+        relayer = Relayer(
+            source,
+            Feed(target.chain, _address(target), abi_of(_contract(target))),
+            target.sender,
+            policy=Policy(options.interval_s, options.settle_s, options.first_round),
+            metrics=metrics,
+            random=random.random,
+            log=_say,
+        )
+        await relayer.check()
+        if options.once:
+            await relayer.step()
+            return
+        stop = _stop_on_signals()
+        await relayer.run(stop.is_set, lambda seconds: _wait(stop, seconds))
+
+
+@asynccontextmanager
+async def _source(
+    fleet: Fleet, state: StateFolder, environ: Mapping[str, str], name: str, target: Session
+) -> AsyncIterator[Feed]:
+    spec = spec_of(fleet, name)
+    async with open_chain(_attempt(fleet, state, environ, name), spec) as (chain, genesis):
+        record = target.book.of(name, genesis)
+        if record is None:
+            raise _nothing_deployed(name)
+        yield Feed(chain, record.address, abi_of(record.contract), spec.confirmations)
+
+
+@asynccontextmanager
+async def _only_one(workspace: Path, options: RelayOptions) -> AsyncIterator[None]:
+    lock = folder_of(workspace) / f"relay-{options.source}-{options.target}.lock"
+    try:
+        scope = exclusive(lock, timeout_s=0.2)
+        await scope.__aenter__()
+    except TaskFailed:
+        message = f"another relayer from {options.source} to {options.target} runs on this state folder"
+        raise LeaseLost(message) from None
+    try:
+        yield
+    finally:
+        await scope.__aexit__(None, None, None)
+
+
+def _attempt(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], chain: str) -> Attempt:
+    outputs = _outputs(state, fleet.name)
+    return Attempt(
+        task=Task(f"contracts/relay/{chain}", Phase.CONTRACTS),
+        number=1,
+        fleet=fleet,
+        workspace=state.workspace,
+        log_file=state.root / "relay.log",
+        parallelism=1,
+        environ=environ,
+        outputs=outputs.__getitem__,
+        log=_say,
+        fence=lambda: None,
+        observed=lambda _: None,
+        progress=lambda _: None,
+    )
+
+
+def _outputs(state: StateFolder, fleet: str) -> dict[str, Mapping[str, Any]]:
+    """What tasks left behind; the clusters of the fleet's own chain are found by it."""
+    if not state.ledger.exists():
+        return {}
+    ledger = Ledger(state.ledger, fleet)
+    try:
+        return {
+            record.subject: json.loads(record.body)
+            for run in ledger.runs()
+            for record in ledger.records(run)
+            if record.kind == "outputs"
+        }
+    finally:
+        ledger.close()
+
+
+def _address(session: Session) -> str:
+    record = session.book.of(session.spec.name, session.genesis)
+    if record is None:
+        raise _nothing_deployed(session.spec.name)
+    return record.address
+
+
+def _contract(session: Session) -> str:
+    record = session.book.of(session.spec.name, session.genesis)
+    assert record is not None
+    return record.contract
+
+
+def _nothing_deployed(chain: str) -> InputError:
+    return InputError(f"no contract is known on {chain}", way_out="deploy the fleet first")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"{time.strftime('%H:%M:%S')} {line}")
