@@ -127,6 +127,7 @@ def test_a_cancelled_attempt_stops_terraform_in_order(built_in: Workbench) -> No
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert any("Interrupt received" in line for line in built_in.log)
         assert groups_below_us() == []
         assert leftovers(built_in.root(REGION, "network")) == []
         state = json.loads((built_in.root(REGION, "network") / "terraform.tfstate").read_text())

@@ -172,7 +172,7 @@ def test_an_error_carries_arm_s_code_and_text_as_microsoft_s_provider_prints_it(
 
 def test_stopping_one_terraform_stops_no_other(tmp_path: Path, cloud: Running, workbench: Workbench) -> None:
     workbench.fault(
-        kind="slow", region="norwayeast", resource="microsoft.network/networksecuritygroups", factor=300
+        kind="slow", region="norwayeast", resource="microsoft.network/networksecuritygroups", factor=1500
     )
     running = []
     for name in ("stopped", "left"):
