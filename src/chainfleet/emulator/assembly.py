@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 
-from .arm.identity import Directory
 from .arm.resources import Store
 from .arm.service import Arm, Listeners
 from .clock import ScaledClock
@@ -76,6 +75,7 @@ class Assembly:
             core=core,
             folder=self._folder.path,
             closing=self._closing,
+            figures={},
         )
         listeners = Listeners(arm=bound(core.ports.get("arm", 0)), login=bound(core.ports.get("login", 0)))
         core.ports |= {"arm": listeners.arm.getsockname()[1], "login": listeners.login.getsockname()[1]}
@@ -100,7 +100,7 @@ class Assembly:
         if resumed:
             await arm.reopen_clusters()
         variables |= await terraform
-        control = await self._control(arm, counters, faults, directory)
+        control = await self._control(arm, counters, faults, shared)
         self.clock.go()
         self._keeper.write_all()
         self._keeper.start()
@@ -119,7 +119,7 @@ class Assembly:
             faults.add(fault)
         core.fault_sets.append(wanted)
 
-    async def _control(self, arm: Arm, counters: Counters, faults: FaultBook, directory: Directory) -> Any:
+    async def _control(self, arm: Arm, counters: Counters, faults: FaultBook, shared: Shared) -> Any:
         token = secrets.token_urlsafe(24)
         process = psutil.Process()
 
@@ -143,7 +143,8 @@ class Assembly:
             health=health,
             counters=counters,
             faults=faults,
-            directory=directory,
+            directory=shared.core.fill(),
+            figures=lambda: {name: tell() for name, tell in shared.figures.items()},
             resources=arm.resources,
             quotas=arm.world.quotas.overrides,
             changed=self._keeper.write_soon_all,

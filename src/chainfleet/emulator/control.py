@@ -28,6 +28,7 @@ class Controls:
         token: bearer token that callers must know.
         now: emulated time in seconds.
         health: facts about the process.
+        figures: what the other parts tell about themselves.
         resources: all ARM resources.
         quotas: limits by region and name that differ from the defaults; may be written to.
         changed: the durable state has changed.
@@ -40,6 +41,7 @@ class Controls:
     counters: Counters
     faults: FaultBook
     directory: Directory
+    figures: Callable[[], Json]
     resources: Callable[[], list[Json]]
     quotas: dict[str, dict[str, int]]
     changed: Callable[[], None]
@@ -89,7 +91,8 @@ class Control:
         return self._controls.health()
 
     async def _stats(self, _request: web.BaseRequest) -> Json:
-        return {"emulated_seconds": round(self._controls.now(), 3), **self._controls.counters.report()}
+        now = round(self._controls.now(), 3)
+        return {"emulated_seconds": now, **self._controls.counters.report(), **self._controls.figures()}
 
     async def _reset_stats(self, _request: web.BaseRequest) -> Json:
         self._controls.counters.reset()

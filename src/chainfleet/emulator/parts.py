@@ -8,11 +8,11 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainfleet.model.errors import EnvironmentProblem
 
@@ -23,6 +23,11 @@ from .core import Core
 from .seams import ClusterEndpoint, Clusters, ClusterSpec, Faults, NodePool, Tls, Traffic
 from .settings import Settings
 from .state import Keeper
+
+if TYPE_CHECKING:
+    from .besu import BesuWorld
+    from .chain import Mainnet
+    from .kubernetes import EmulatedClusters
 
 log = logging.getLogger(__name__)
 _READY_WITHIN_S = 30.0
@@ -37,6 +42,7 @@ class Shared:
         core: keys, ports and the emulated time of day.
         folder: the state folder.
         closing: what is started is stopped through it, in reverse order.
+        figures: what parts tell about themselves in the control API, by part.
     """
 
     settings: Settings
@@ -49,6 +55,7 @@ class Shared:
     core: Core
     folder: Path
     closing: contextlib.AsyncExitStack
+    figures: dict[str, Callable[[], Any]]
 
 
 class NoClusters:
@@ -96,9 +103,9 @@ async def open_clusters(shared: Shared) -> Clusters:
     """
     if "kubernetes" not in shared.settings.parts:
         return NoClusters(shared.tls.ca_pem)
-    besu = open_besu(shared)
-    clusters = _attribute(part("kubernetes"), "EmulatedClusters")(
-        **({"programs": besu.program, "addresses": besu.addresses} if besu else {}),
+    kubernetes = part("kubernetes")
+    besu = _open_besu(shared) if "chain" in shared.settings.parts else None
+    clusters: EmulatedClusters = kubernetes.EmulatedClusters(
         clock=shared.clock,
         faults=shared.faults,
         public=AddressPool(shared.store),
@@ -106,31 +113,34 @@ async def open_clusters(shared: Shared) -> Clusters:
         traffic=shared.traffic,
         seed=shared.settings.seed,
         changed=shared.keeper.dirty("kubernetes"),
+        **({"programs": besu.program, "addresses": besu.addresses} if besu else {}),
     )
     shared.keeper.keep("kubernetes", clusters)
+    shared.figures["kubernetes"] = clusters.stats
     shared.closing.push_async_callback(clusters.stop)
     await clusters.start()
-    found: Clusters = clusters
-    return found
+    return clusters
 
 
-def open_besu(shared: Shared) -> Any:
-    """What runs in Besu containers; None where the settings leave the chains out."""
-    if "chain" not in shared.settings.parts:
-        return None
-    folder = shared.folder / "chain"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    besu = _attribute(part("besu"), "BesuWorld")(
+def _open_besu(shared: Shared) -> BesuWorld:
+    besu: BesuWorld = part("besu").BesuWorld(
         clock=shared.clock,
-        anvil=_attribute(part("chain"), "find_anvil")(os.environ),
-        folder=folder,
+        anvil=part("chain").find_anvil(os.environ),
+        folder=_chain_folder(shared),
         wall=shared.core.wall,
         seed=shared.settings.seed,
         changed=shared.keeper.dirty("besu"),
     )
     shared.keeper.keep("besu", besu)
+    shared.figures["besu"] = besu.stats
     shared.closing.push_async_callback(besu.stop)
     return besu
+
+
+def _chain_folder(shared: Shared) -> Path:
+    folder = shared.folder / "chain"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
 
 
 async def open_terraform(shared: Shared, variables: Mapping[str, str]) -> dict[str, str]:
@@ -154,19 +164,18 @@ async def open_mainnet(shared: Shared) -> dict[str, str]:
     """
     if "chain" not in shared.settings.parts:
         return {}
-    module = part("chain")
-    folder = shared.folder / "chain"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    mainnet = _attribute(module, "Mainnet")(
-        _attribute(module, "find_anvil")(os.environ),
+    chain = part("chain")
+    mainnet: Mainnet = chain.Mainnet(
+        chain.find_anvil(os.environ),
         shared.clock,
         deployer_key=shared.core.deployer_key,
-        folder=folder,
+        folder=_chain_folder(shared),
         wall=shared.core.wall,
         port=shared.core.ports.get("mainnet", 0),
     )
     shared.closing.push_async_callback(mainnet.stop)
     await mainnet.start()
+    shared.figures["mainnet"] = mainnet.stats
     shared.core.ports["mainnet"] = mainnet.anvil.port
     return {"MAINNET_RPC_URL": mainnet.url}
 
@@ -220,11 +229,3 @@ async def end(process: asyncio.subprocess.Process | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-def _attribute(module: ModuleType, name: str) -> Any:
-    """An attribute of a part, or a clear error."""
-    found = getattr(module, name, None)
-    if found is None:
-        raise EnvironmentProblem(f"the emulator's part '{module.__name__}' lacks {name}")
-    return found

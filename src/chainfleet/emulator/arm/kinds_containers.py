@@ -293,14 +293,19 @@ async def tell_nodes(cluster: Resource, world: World, arriving: Resource | None 
     """Tell the Kubernetes side which nodes a cluster's pools have."""
     # Pools that are only being made have no node yet; those that come with the cluster arrive with it.
     pools = {
-        pool.id.name: NodePool(
-            count=int(value_at(pool.computed, "properties.count") or 1),
-            labels=dict(value_at(pool.computed, "properties.nodeLabels") or {}),
-            taints=tuple(value_at(pool.computed, "properties.nodeTaints") or ()),
-        )
+        pool.id.name: _nodes(pool)
         for pool in world.store.children(cluster.key, POOL)
         if pool.state in ("Succeeded", "Updating")
         or pool is arriving
         or pool.operation == cluster.operation != ""
     }
     await world.clusters.set_nodes(cluster.id.text, pools)
+
+
+def _nodes(pool: Resource) -> NodePool:
+    wanted = pool.desired.get("properties", {})
+    return NodePool(
+        count=int(value_at(pool.computed, "properties.count") or 1),
+        labels=dict(wanted.get("nodeLabels") or {}),
+        taints=tuple(wanted.get("nodeTaints") or ()),
+    )
