@@ -39,7 +39,9 @@ class Addresses:
         return f"20.0.{region}.{10 + int(name.rpartition('-')[2])}" if "-validator-" in name else None
 
     def public_ips(self, *, resource_group: str) -> list[str]:
-        return [self.public_ip(resource_group=resource_group, name=f"t-validator-{i}") or "" for i in range(4)]
+        return [
+            self.public_ip(resource_group=resource_group, name=f"t-validator-{i}") or "" for i in range(4)
+        ]
 
 
 class Network:
@@ -128,9 +130,7 @@ class Network:
         return f"20.0.{REGIONS.index(region)}.{10 + index}"
 
     def enodes(self) -> list[str]:
-        return [
-            f"enode://{k.public_key().hex()}@{self.ip(r, i)}:30303" for (r, i), k in self.keys.items()
-        ]
+        return [f"enode://{k.public_key().hex()}@{self.ip(r, i)}:30303" for (r, i), k in self.keys.items()]
 
     async def call(self, region: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """One request to a cluster's API; returns (status, parsed body)."""
@@ -138,7 +138,9 @@ class Network:
         endpoint = self.endpoints[region]
         headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json", **headers}
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-        async with self._session.request(method, endpoint.server + path, data=data, headers=headers) as answer:
+        async with self._session.request(
+            method, endpoint.server + path, data=data, headers=headers
+        ) as answer:
             text = await answer.read()
             try:
                 return answer.status, json.loads(text)
@@ -198,11 +200,18 @@ class Network:
         """Everything of one validator, running."""
         name = f"validator-{index}"
         meta = {"namespace": "besu"}
-        await self.config_map(region, f"{name}-config", {"config.toml": self.config(region, index, **options)})
+        await self.config_map(
+            region, f"{name}-config", {"config.toml": self.config(region, index, **options)}
+        )
         secret = {"nodekey": self.keys[region, index].key_file_text() if key is None else key}
         await self.apply(
             region,
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-key", **meta}, "stringData": secret},
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": f"{name}-key", **meta},
+                "stringData": secret,
+            },
         )
         for service in services(name, f"t-{region}", f"t-validator-{index}"):
             await self.apply(region, service)
@@ -310,7 +319,10 @@ def stateful_set(name: str, *, replicas: int = 1) -> Json:
                             "image": "hyperledger/besu:26.8.0",
                             "args": ["--config-file=/etc/besu/config/config.toml"],
                             "ports": [{"containerPort": p} for p in (30303, 8545, 9545)],
-                            "startupProbe": {"httpGet": {"path": "/liveness", "port": 8545}, "failureThreshold": 60},
+                            "startupProbe": {
+                                "httpGet": {"path": "/liveness", "port": 8545},
+                                "failureThreshold": 60,
+                            },
                             "readinessProbe": probe,
                             "volumeMounts": [
                                 {"name": "data", "mountPath": "/data"},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ApiError
-from .fieldsets import Steps, dotted, fields_of, has, leaves, remove_path, resolve, union, without
+from .fieldsets import Steps, dotted, fields_of, has, leaves, owns_value, remove_path, resolve, union, without
 from .kinds import Kind
 from .listkeys import Path, is_atomic_map, is_set, key_of, list_keys
 
@@ -98,7 +98,7 @@ def _conflicts(live: Json, config: Json, wanted: Json, others: list[Json]) -> It
     paths = [steps for steps in leaves(wanted) if steps[-1] != "."]
     for entry in others:
         for steps in paths:
-            if has(entry["fieldsV1"], steps) and resolve(live, steps) != resolve(config, steps):
+            if owns_value(entry["fieldsV1"], steps) and resolve(live, steps) != resolve(config, steps):
                 yield entry, steps
 
 

@@ -72,8 +72,8 @@ class Cluster:
 
     async def stop(self) -> None:
         """Stop working; the objects stay as they are."""
-        self._manager.stop()
-        self._services.stop()
+        await self._manager.stop()
+        await self._services.stop()
         await self.kubelet.stop()
         self.world.addresses.withdraw(self.spec.id)
 

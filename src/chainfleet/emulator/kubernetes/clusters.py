@@ -146,6 +146,7 @@ class EmulatedClusters:
         """Stop all clusters; their objects stay for `dump`."""
         if self._watcher is not None:
             self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
         for cluster, server in self._clusters.values():
             await server.stop()

@@ -83,6 +83,15 @@ def has(fields: Json, steps: Steps) -> bool:
     return True
 
 
+def owns_value(fields: Json, steps: Steps) -> bool:
+    """Whether a set owns the value at that path, not just something below it."""
+    for step in steps:
+        if step not in fields:
+            return False
+        fields = fields[step]
+    return not fields
+
+
 def without(fields: Json, steps: Steps) -> Json:
     """The set less one path; branches that become empty go too."""
     head, *rest = steps

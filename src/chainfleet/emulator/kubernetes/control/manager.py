@@ -53,11 +53,13 @@ class Manager:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._drain)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Reconcile no more."""
         self._stopped = True
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _drain(self) -> None:
         self._scheduled = False

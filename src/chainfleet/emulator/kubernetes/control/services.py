@@ -43,10 +43,12 @@ class Services:
                 if selector and all(labels.get(k) == v for k, v in selector.items()):
                     yield meta["namespace"], service["metadata"]["name"]
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Look for no more addresses."""
-        for task in self._balancing.values():
+        tasks = list(self._balancing.values())
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def reconcile(self, namespace: str, name: str) -> None:
         """Bring endpoints, load balancer and routes in line."""

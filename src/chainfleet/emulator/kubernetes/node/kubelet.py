@@ -54,9 +54,10 @@ class Kubelet:
 
     async def stop(self) -> None:
         """Stop all pods without changing their objects."""
-        for life in self._lives.values():
+        lives = list(self._lives.values())
+        for life in lives:
             life.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*(life.stopped() for life in lives))
         self._lives.clear()
 
     def life(self, uid: str) -> PodLife | None:

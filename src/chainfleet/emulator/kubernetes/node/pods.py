@@ -69,6 +69,10 @@ class PodLife:
         self._ended = True
         self._task.cancel()
 
+    async def stopped(self) -> None:
+        """Wait until it has stopped after `cancel`."""
+        await asyncio.gather(self._task, return_exceptions=True)
+
     def terminate(self) -> None:
         """Begin the graceful end: the containers stop, then the object goes."""
         if not self._ended:
@@ -88,7 +92,8 @@ class PodLife:
             self._ip = self._address()
             self._build(before)
             await self._pull()
-        await self._initialise(before)
+        if not await self._initialise(before):
+            return
         self._condition("Initialized", True)
         self._phase = "Running"
         runs = [asyncio.create_task(c.run()) for c in self.containers]
@@ -101,7 +106,8 @@ class PodLife:
         self._phase = "Failed" if any(codes) else "Succeeded"
         self.publish()
 
-    async def _initialise(self, before: Json) -> None:
+    async def _initialise(self, before: Json) -> bool:
+        """Run the init containers; returns whether all succeeded."""
         done = {s["name"] for s in before.get("initContainerStatuses", ()) if s.get("ready")}
         for run in self._init:
             if run.spec["name"] not in done:
@@ -109,9 +115,10 @@ class PodLife:
                 if code:
                     self._phase = "Failed"
                     self.publish()
-                    raise asyncio.CancelledError
+                    return False
             run.ready = True
             self.publish()
+        return True
 
     async def _schedule(self) -> None:
         while not self.pod["spec"].get("nodeName"):
