@@ -144,6 +144,8 @@ def test_bring_up_cannot_deadlock(rendered):
     container = _pod(only(rendered, "StatefulSet", "validator-0"))["containers"][0]
     for probe in ("startupProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["path"] == "/liveness", "must not depend on peers or blocks"
+    path = container["readinessProbe"]["httpGet"]["path"]
+    assert "minPeers=0" in path, "the first validator of all has no peers"
     assert only(rendered, "StatefulSet", "validator-0")["spec"]["updateStrategy"] == {"type": "OnDelete"}
 
 

@@ -141,8 +141,9 @@ def _besu(fleet: Fleet, image: str) -> dict[str, Any]:
 def _probes() -> dict[str, Any]:
     """Start and liveness ask only whether HTTP answers: a stalled chain must not restart its validators.
 
-    Readiness asks for one peer; as the P2P Services publish addresses that aren't ready, 48 fresh
-    validators still find each other.
+    Readiness asks for no peer either: the first validator of a network has none, and whoever starts
+    validators one after another would wait for it without end. Peers are what verification and the
+    alerts look at.
     """
     return {
         "startupProbe": {
@@ -158,7 +159,7 @@ def _probes() -> dict[str, Any]:
             "failureThreshold": 6,
         },
         "readinessProbe": {
-            **_get("/readiness?minPeers=1&maxBlocksBehind=10"),
+            **_get("/readiness?minPeers=0&maxBlocksBehind=10"),
             "periodSeconds": 10,
             "timeoutSeconds": 5,
             "failureThreshold": 3,
