@@ -15,7 +15,8 @@ from chainfleet.model.task import Phase
 from chainfleet.runtime.operations import failed_tasks, read_run
 
 from .options import TargetOptions, load
-from .views import SYMBOLS, first_line
+from .summary import failure_lines
+from .views import SYMBOLS
 
 
 def run_status(path: Path, state: Path | None, run: str | None, *, as_json: bool) -> int:
@@ -82,8 +83,8 @@ def _print(document: dict[str, Any], view: RunView) -> None:
     for region, row in document["regions"].items():
         cells = (SYMBOLS[TaskState(row[phase])] if phase in row else " " for phase in phases)
         typer.echo(f"{region:<20}" + "".join(f"{cell:^16}" for cell in cells))
-    for item in document["failed"]:
-        typer.echo(f"✖ {item['task']}: {first_line(item['cause'])}")
+    for line in failure_lines(document["failed"]):
+        typer.echo(f"✖ {line}")
     network = document["network"]
     if network:
         peers = f"peers {network['peers_min']} to {network['peers_max']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool
     typer.echo(f"  tasks         {document['tasks']} in {document['attempts']} attempts, {document['retries']} retries; {changed}")
     typer.echo(f"  duration      {document['duration_s']:.1f} s, {document['ratio']:.2f} × the lower bound ({document['bound_by']})")
     typer.echo(f"  time          {_where(document)}")
-    for item in document["failed"]:
-        typer.echo(f"  failed        {item['task']}: {first_line(item['cause'])}")
+    for line in failure_lines(document["failed"]):
+        typer.echo(f"  failed        {line}")
     if result.finish.reason:
         typer.echo(f"  reason        {result.finish.reason}")
     typer.echo(f"  report        {report}")
@@ -83,6 +84,23 @@ def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, 
         "incidents": view.incidents,
         "report": str(report),
     }
+
+
+def failure_lines(failed: list[dict[str, str]]) -> list[str]:
+    """One line for each cause, not for each task: what failed alike in many regions is one thing to mend."""
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for item in failed:
+        action, subject = item["task"].rsplit("/", 1)
+        # Validators of a region are named `region-0`; their messages speak of `validator-0 in region`.
+        region = subject.rstrip("0123456789").rstrip("-")
+        cause = re.sub(r"\d+", "#", item["cause"].replace(region, "…"))
+        groups.setdefault((action, cause), []).append(item)
+    lines = []
+    for (action, _), items in groups.items():
+        subjects = [item["task"].rsplit("/", 1)[1] for item in items]
+        names = ", ".join(subjects[:3]) + (f" and {len(subjects) - 3} more" if len(subjects) > 3 else "")
+        lines.append(f"{action} of {names}: {first_line(items[0]['cause'])}")
+    return lines
 
 
 def waiting(result: RunResult) -> dict[str, float]:
