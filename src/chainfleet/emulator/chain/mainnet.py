@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from eth_account import Account
+
+from chainfleet.model.besu.identity import PrivateKey
 
 from ..seams import Clock
 from .anvil import Anvil, RpcError
@@ -60,12 +61,15 @@ class Mainnet:
         self._fresh = not state.exists()
         arguments = ["--chain-id", str(CHAIN_ID), "--accounts", "0", "--no-mining", "--hardfork", "prague"]
         arguments += ["--state", str(state), "--state-interval", "5", "--order", "fees"]
+        # Anvil refuses blocks older than its own start, and our time of day stood still while we didn't run.
+        arguments += ["--timestamp", str(int(wall()))]
         if self._fresh:
-            arguments += ["--timestamp", str(int(wall())), "--block-base-fee-per-gas", str(BASE_FEE_WEI)]
+            arguments += ["--block-base-fee-per-gas", str(BASE_FEE_WEI)]
         self.anvil = Anvil(binary, arguments, port=port)
         self._clock = clock
         self._wall = wall
-        self._address = Account.from_key(deployer_key).address
+        # Not eth-account: its imports alone take a second of the start.
+        self._address = PrivateKey(bytes.fromhex(deployer_key.removeprefix("0x"))).address()
         self._wanted = asyncio.Event()
         self._fast_left = 0
         self._last = 0
