@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from chainfleet.emulator.seams import Fault, FaultKind
 
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -75,26 +77,25 @@ def test_a_stateful_set_makes_its_pods_in_order_with_their_disks(served: Any) ->
     assert len(served.get(f"/api/v1/namespaces/{space}/persistentvolumeclaims")["items"]) == 2
 
 
-def test_a_new_template_replaces_pods_but_not_on_delete(served: Any) -> None:
+@pytest.mark.parametrize(("strategy", "replaced"), [("RollingUpdate", True), ("OnDelete", False)])
+def test_a_new_template_replaces_pods_but_not_on_delete(served: Any, strategy: str, replaced: bool) -> None:
     space = served.namespace()
     path = f"/apis/apps/v1/namespaces/{space}/statefulsets/web"
-    for strategy, replaced in (({"type": "RollingUpdate"}, True), ({"type": "OnDelete"}, False)):
-        served.apply(path, stateful_set("web", updateStrategy=strategy), force="true")
-        served.until(lambda: status(served, path).get("readyReplicas") == 1)
-        before = served.get(f"/api/v1/namespaces/{space}/pods/web-0")["metadata"]["uid"]
-        changed = stateful_set("web", updateStrategy=strategy)
-        changed["spec"]["template"]["metadata"]["annotations"] = {"checksum": strategy["type"]}
-        served.apply(path, changed, force="true")
+    body = stateful_set("web", updateStrategy={"type": strategy})
+    served.apply(path, body)
+    served.until(lambda: status(served, path).get("readyReplicas") == 1)
+    before = served.get(f"/api/v1/namespaces/{space}/pods/web-0")["metadata"]["uid"]
+    body["spec"]["template"]["metadata"]["annotations"] = {"checksum": "2"}
+    served.apply(path, body)
 
-        def rolled() -> bool:
-            found = status(served, path)
-            done = found["observedGeneration"] == served.get(path)["metadata"]["generation"]
-            waits = found["updateRevision"] != found["currentRevision"]
-            return done and found.get("readyReplicas") == 1 and waits is not replaced
+    def rolled() -> bool:
+        found = status(served, path)
+        done = found["observedGeneration"] == 2 and found.get("readyReplicas") == 1
+        return done and (found["updateRevision"] == found["currentRevision"]) is replaced
 
-        served.until(rolled)
-        after = served.get(f"/api/v1/namespaces/{space}/pods/web-0")["metadata"]["uid"]
-        assert (before != after) is replaced
+    served.until(rolled)
+    after = served.get(f"/api/v1/namespaces/{space}/pods/web-0")["metadata"]["uid"]
+    assert (before != after) is replaced
 
 
 def test_a_pod_without_a_fitting_node_is_unschedulable(served: Any) -> None:

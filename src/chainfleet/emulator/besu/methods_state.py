@@ -8,6 +8,7 @@ from typing import Any
 from ..chain.anvil import RpcError
 from .blocks import block_number
 from .rpc import Call, Method, invalid
+from .transactions import check
 
 Json = dict[str, Any]
 
@@ -54,6 +55,13 @@ async def _send(call: Call) -> str:
     raw = call.required(0)
     if not isinstance(raw, str) or not raw.startswith("0x"):
         raise invalid("Invalid transaction params (missing or incorrect)")
+    chain = call.node.chain
+    check(
+        raw,
+        chain_id=chain.genesis.chain_id,
+        gas_limit=chain.head.gas_limit,
+        least_fee=call.node.options.min_gas_price,
+    )
     try:
         return await call.node.chain.send(raw)
     except RpcError as refused:

@@ -241,8 +241,8 @@ class Network:
             await asyncio.sleep(0.05)
 
     async def pod(self, region: str, index: int) -> Json:
-        _, found = await self.call(region, "GET", f"/api/v1/namespaces/besu/pods/validator-{index}-0")
-        return found
+        status, found = await self.call(region, "GET", f"/api/v1/namespaces/besu/pods/validator-{index}-0")
+        return found if status == 200 else {}
 
     async def container(self, region: str, index: int) -> Json:
         statuses = (await self.pod(region, index)).get("status", {}).get("containerStatuses") or [{}]
