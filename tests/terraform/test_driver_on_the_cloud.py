@@ -156,17 +156,23 @@ def test_a_change_of_the_fleet_is_noticed(workbench: Workbench) -> None:
     asyncio.run(run())
 
 
-def test_what_a_lost_state_left_behind_is_taken_up_not_doubled(workbench: Workbench) -> None:
+@pytest.mark.parametrize(
+    "actions", [("network",), pytest.param(("network", "cluster"), marks=pytest.mark.slow)], ids=len
+)
+def test_what_a_lost_state_left_behind_is_taken_up_not_doubled(
+    workbench: Workbench, actions: tuple[str, ...]
+) -> None:
     async def run() -> None:
-        await make_both(workbench)
+        for action in actions:
+            await workbench.change(action, REGION)
         before = workbench.resources()
-        for stage in ("network", "region"):
-            (workbench.root(REGION, stage) / "terraform.tfstate").unlink()
-        await make_both(workbench)
+        for action in actions:
+            folder = workbench.root(REGION, "network" if action == "network" else "region")
+            (folder / "terraform.tfstate").unlink()
+            await workbench.change(action, REGION)
+            assert not (folder / "chainfleet_adoption.tf.json").exists()
+            assert await workbench.observe(action, REGION) is not None
         assert workbench.resources() == before
-        assert {each for each in before if each in declared(workbench)} == declared(workbench)
-        assert not (workbench.root(REGION, "network") / "chainfleet_adoption.tf.json").exists()
-        assert await workbench.observe("network", REGION) is not None
 
     asyncio.run(run())
 

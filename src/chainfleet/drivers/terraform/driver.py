@@ -23,7 +23,7 @@ from .tool import Tool, check_tool
 _ADOPTION_ROUNDS = 8
 """How often an apply may find something that exists already: its dependents show up only afterwards."""
 
-_LOCK_WAIT_S = 5
+_LOCK_WAIT_S = 10
 """How long Terraform waits for a state that is locked."""
 
 _GRACE_S = 30.0
