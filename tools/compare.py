@@ -15,7 +15,13 @@ MODES = ("max", "ultra")
 
 def deploy(mode: str, state: Path) -> dict[str, Any]:
     """Deploy the main job once and return its result document."""
-    command = [sys.executable, "-m", "chainfleet.cli.main", "deploy", str(ROOT / "examples" / "chain-138.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "chainfleet.cli.main",
+        "deploy",
+        str(ROOT / "examples" / "chain-138.yaml"),
+    ]
     command += ["--emulated", "--yes", "--json", "--mode", mode, "--state", str(state)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

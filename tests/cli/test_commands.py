@@ -17,12 +17,29 @@ FLEET = EXAMPLE.read_text()
 
 
 def run(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AZURE_", "ARM_", "MAINNET_", "CHAINFLEET_"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AZURE_", "ARM_", "MAINNET_", "CHAINFLEET_"))
+    }
     command = [sys.executable, "-m", "chainfleet.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env={**clean, **environ}, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env={**clean, **environ}, timeout=60
+    )
 
 
-COMMANDS = ["init", "schema", "check", "plan", "render", "deploy", "resume", "retry", "verify", "destroy", "status", "emulator"]
+COMMANDS = [
+    "init",
+    "schema",
+    "check",
+    "plan",
+    "render",
+    "deploy",
+    "resume",
+    "retry",
+    "verify",
+    "destroy",
+    "status",
+    "emulator",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -75,7 +92,9 @@ def test_check_warns_and_points_into_the_file() -> None:
         ("region_set: azure-non-us-24", "regions: [westus2, uksouth, northeurope]", "US region"),
     ],
 )
-def test_a_wrong_fleet_is_one_error_and_nothing_begins(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_wrong_fleet_is_one_error_and_nothing_begins(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
     (tmp_path / "fleet.yaml").write_text(FLEET.replace(old, new, 1))
     done = run("deploy", "fleet.yaml", "--emulated", "--yes", cwd=tmp_path)
     assert done.returncode == 2
@@ -97,7 +116,9 @@ def test_a_wrong_fleet_is_one_error_and_nothing_begins(tmp_path: Path, old: str,
         (["--from", "middle"], "one of infrastructure"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_begins(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_a_wrong_option_is_told_before_anything_begins(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
     done = run("deploy", str(EXAMPLE), "--emulated", "--yes", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert words in done.stderr
@@ -118,7 +139,14 @@ def test_a_real_deployment_without_credentials_says_which_are_missing(tmp_path: 
 
 
 def test_nobody_to_ask_is_an_error(tmp_path: Path) -> None:
-    done = run("deploy", str(EXAMPLE), cwd=tmp_path, AZURE_SUBSCRIPTION_ID="a", AZURE_TENANT_ID="b", MAINNET_RPC_URL="http://127.0.0.1:9")
+    done = run(
+        "deploy",
+        str(EXAMPLE),
+        cwd=tmp_path,
+        AZURE_SUBSCRIPTION_ID="a",
+        AZURE_TENANT_ID="b",
+        MAINNET_RPC_URL="http://127.0.0.1:9",
+    )
     assert done.returncode == 2
     assert "give --yes" in done.stderr
 
@@ -190,5 +218,7 @@ def test_output_has_no_colour_where_it_goes_to_a_file() -> None:
 def test_the_shell_can_complete_commands() -> None:
     command = Path(sys.executable).with_name("chainfleet")
     asked = {"_CHAINFLEET_COMPLETE": "complete_bash", "COMP_WORDS": "chainfleet de", "COMP_CWORD": "1"}
-    done = subprocess.run([command], capture_output=True, text=True, check=False, env={**os.environ, **asked}, timeout=60)
+    done = subprocess.run(
+        [command], capture_output=True, text=True, check=False, env={**os.environ, **asked}, timeout=60
+    )
     assert set(done.stdout.split()) == {"deploy", "destroy"}

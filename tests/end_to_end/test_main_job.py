@@ -18,8 +18,11 @@ import pytest
 
 from chainfleet.drivers.terraform import check_tool
 from chainfleet.emulator.client import Running, start
-from chainfleet.model.errors import EnvironmentProblem
+from chainfleet.model.errors import EnvironmentProblem, InputError
+from chainfleet.model.event import TaskState
 from chainfleet.model.region import region_set
+from chainfleet.runtime.operations import read_run
+from chainfleet.runtime.state import StateFolder
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "chain-138.yaml"
@@ -49,7 +52,15 @@ class Deployed:
     result: dict[str, Any]
 
     def run(self, *arguments: str, expect: int = 0) -> dict[str, Any]:
-        return chainfleet(*arguments, str(EXAMPLE), "--state", str(self.state), "--env-file", str(self.env_file), expect=expect)
+        return chainfleet(
+            *arguments,
+            str(EXAMPLE),
+            "--state",
+            str(self.state),
+            "--env-file",
+            str(self.env_file),
+            expect=expect,
+        )
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -74,7 +85,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("main-job")
     with start(folder / "cloud", time_scale=60) as cloud:
         env_file = write_environment(folder, cloud)
-        arguments = ["deploy", str(EXAMPLE), "--yes", "--state", str(folder / "state"), "--env-file", str(env_file)]
+        arguments = [
+            "deploy",
+            str(EXAMPLE),
+            "--yes",
+            "--state",
+            str(folder / "state"),
+            "--env-file",
+            str(env_file),
+        ]
         result = chainfleet(*arguments, "--time-scale", "60")
         yield Deployed(cloud, folder / "state", env_file, result)
 
@@ -136,7 +155,10 @@ def test_verifying_changes_nothing(deployed: Deployed) -> None:
 
 def test_status_tells_the_last_run(deployed: Deployed) -> None:
     done = subprocess.run(
-        command_line("status", str(EXAMPLE), "--state", str(deployed.state), "--json"), capture_output=True, text=True, check=False
+        command_line("status", str(EXAMPLE), "--state", str(deployed.state), "--json"),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     status = json.loads(done.stdout)
@@ -154,10 +176,17 @@ def test_no_secret_reaches_ledger_log_or_report(deployed: Deployed) -> None:
 
 def test_destroy_leaves_nothing(tmp_path: Path) -> None:
     fleet = tmp_path / "small.yaml"
-    text = EXAMPLE.read_text().replace("region_set: azure-non-us-24", "regions: [northeurope, uksouth]")
-    fleet.write_text(text.replace("validators_per_region: 2", "validators_per_region: 3"))
+    regions = "regions: [northeurope, uksouth, japaneast, brazilsouth]"
+    text = EXAMPLE.read_text().replace("region_set: azure-non-us-24", regions)
+    fleet.write_text(text.replace("validators_per_region: 2", "validators_per_region: 1"))
     with start(tmp_path / "cloud", time_scale=120) as cloud:
-        target = [str(fleet), "--state", str(tmp_path / "state"), "--env-file", str(write_environment(tmp_path, cloud))]
+        target = [
+            str(fleet),
+            "--state",
+            str(tmp_path / "state"),
+            "--env-file",
+            str(write_environment(tmp_path, cloud)),
+        ]
         assert chainfleet("deploy", *target, "--yes", "--time-scale", "120")["verdict"] == "succeeded"
         assert cloud.control("/resources")["resources"]
         chainfleet("destroy", *target, "--confirm", "wrong", expect=2)
@@ -165,13 +194,33 @@ def test_destroy_leaves_nothing(tmp_path: Path) -> None:
         assert cloud.control("/resources")["resources"] == []
 
 
+def wait_until_done(state: StateFolder, tasks: int) -> None:
+    """Wait until that many tasks of the run succeeded, by the ledger."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        time.sleep(0.3)
+        try:
+            states = read_run(state, "chain-138").states.values()
+        except InputError:
+            continue
+        if sum(value is TaskState.SUCCEEDED for value in states) >= tasks:
+            return
+    pytest.fail(f"{tasks} tasks did not succeed within two minutes")
+
+
 def test_kill_9_then_resume_ends_where_an_undisturbed_run_ends(tmp_path: Path) -> None:
     with start(tmp_path / "cloud", time_scale=60) as cloud:
-        target = [str(EXAMPLE), "--state", str(tmp_path / "state"), "--env-file", str(write_environment(tmp_path, cloud))]
+        target = [
+            str(EXAMPLE),
+            "--state",
+            str(tmp_path / "state"),
+            "--env-file",
+            str(write_environment(tmp_path, cloud)),
+        ]
         deploy = command_line("deploy", *target, "--yes", "--time-scale", "60", "--plain")
-        for seconds in (6.0, 12.0):
+        for tasks_done in (20, 90):
             process = subprocess.Popen(deploy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(seconds)
+            wait_until_done(StateFolder(tmp_path / "state"), tasks_done)
             process.send_signal(signal.SIGKILL)
             process.wait()
             deploy = command_line("resume", *target, "--plain")
@@ -183,9 +232,17 @@ def test_kill_9_then_resume_ends_where_an_undisturbed_run_ends(tmp_path: Path) -
 
 def test_ctrl_c_stops_cleanly_and_resume_goes_on(tmp_path: Path) -> None:
     with start(tmp_path / "cloud", time_scale=60) as cloud:
-        target = [str(EXAMPLE), "--state", str(tmp_path / "state"), "--env-file", str(write_environment(tmp_path, cloud))]
-        process = subprocess.Popen(command_line("deploy", *target, "--yes", "--time-scale", "60", "--plain"), stdout=subprocess.PIPE)
-        time.sleep(8)
+        target = [
+            str(EXAMPLE),
+            "--state",
+            str(tmp_path / "state"),
+            "--env-file",
+            str(write_environment(tmp_path, cloud)),
+        ]
+        process = subprocess.Popen(
+            command_line("deploy", *target, "--yes", "--time-scale", "60", "--plain"), stdout=subprocess.PIPE
+        )
+        wait_until_done(StateFolder(tmp_path / "state"), 30)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 130, output.decode()

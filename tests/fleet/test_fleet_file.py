@@ -87,7 +87,10 @@ def test_given_ranges_are_left_out_when_the_others_get_theirs() -> None:
 
 
 def test_environment_references_are_followed() -> None:
-    text = BASE + "clouds: {azure: {subscription_id: '${SUB}', tenant_id: '${TEN:-t-1}', kubernetes_version: 'a$$b'}}\n"
+    text = (
+        BASE
+        + "clouds: {azure: {subscription_id: '${SUB}', tenant_id: '${TEN:-t-1}', kubernetes_version: 'a$$b'}}\n"
+    )
     azure = load(text, {"SUB": "s-9"}).fleet.clouds.azure
     assert (azure.subscription_id, azure.tenant_id, azure.kubernetes_version) == ("s-9", "t-1", "a$b")
 

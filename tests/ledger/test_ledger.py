@@ -144,11 +144,20 @@ def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
 texts = st.text(max_size=30)
 things = st.one_of(
     st.builds(AttemptSucceeded, texts, st.integers(1, 9), changed=st.booleans()),
-    st.builds(AttemptFailed, texts, st.integers(1, 9), st.sampled_from(ErrorClass), texts, retry_after_s=st.none() | st.floats(0, 9)),
+    st.builds(
+        AttemptFailed,
+        texts,
+        st.integers(1, 9),
+        st.sampled_from(ErrorClass),
+        texts,
+        retry_after_s=st.none() | st.floats(0, 9),
+    ),
     st.builds(StateChanged, texts, st.sampled_from(TaskState), texts),
     st.builds(LimitObserved, texts, remaining=st.none() | st.floats(0, 9), throttled=st.integers(0, 3)),
     st.builds(RunStarted, done=st.dictionaries(texts, st.sampled_from(TaskState), max_size=3)),
-    st.builds(Finish, st.sampled_from(Verdict), regions=st.dictionaries(texts, st.sampled_from(Verdict), max_size=3)),
+    st.builds(
+        Finish, st.sampled_from(Verdict), regions=st.dictionaries(texts, st.sampled_from(Verdict), max_size=3)
+    ),
 )
 
 
@@ -184,5 +193,8 @@ def test_a_view_is_what_the_records_say(tmp_path: Path) -> None:
     ledger.close()
     assert view.states == {"a": TaskState.SUCCEEDED}
     assert view.attempts == {"a": 2}
-    assert [(s.start, s.end, s.ok, s.error_class) for s in view.spans] == [(1, 2, False, "capacity"), (4, 5, True, "")]
+    assert [(s.start, s.end, s.ok, s.error_class) for s in view.spans] == [
+        (1, 2, False, "capacity"),
+        (4, 5, True, ""),
+    ]
     assert view.retries == 1

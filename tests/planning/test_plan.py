@@ -32,7 +32,9 @@ def ancestors(plan: Plan, task_id: str) -> set[str]:
 
 
 def test_the_main_job_has_every_task_once(chain_138: Fleet) -> None:
-    actions = Counter(task.id.rsplit("/", 1)[0] for task in plan_of(chain_138).tasks if task.kind is TaskKind.WORK)
+    actions = Counter(
+        task.id.rsplit("/", 1)[0] for task in plan_of(chain_138).tasks if task.kind is TaskKind.WORK
+    )
     assert actions == {
         "infrastructure/network": 24,
         "infrastructure/cluster": 24,
@@ -69,13 +71,17 @@ def test_no_validator_starts_before_a_quorum_can(chain_138: Fleet) -> None:
     release = plan.task("besu/release/network")
     assert release.at_least == 32
     assert sum(plan.task(need).weight for need in release.needs) == 48
-    assert all("besu/release/network" in task.needs for task in plan.tasks if task.id.startswith("besu/start/"))
+    assert all(
+        "besu/release/network" in task.needs for task in plan.tasks if task.id.startswith("besu/start/")
+    )
 
 
 @pytest.mark.parametrize("mode", [Mode.STANDARD, Mode.MAX])
 def test_phases_stand_behind_barriers(chain_138: Fleet, mode: Mode) -> None:
     plan = plan_of(chain_138, mode)
-    infrastructure = {task.id for task in plan.tasks if task.phase is Phase.INFRASTRUCTURE and task.kind is TaskKind.WORK}
+    infrastructure = {
+        task.id for task in plan.tasks if task.phase is Phase.INFRASTRUCTURE and task.kind is TaskKind.WORK
+    }
     assert infrastructure <= ancestors(plan, "kubernetes/base/northeurope")
     assert infrastructure <= ancestors(plan, "contracts/deploy/mainnet")
 
@@ -160,7 +166,9 @@ def test_a_cloud_without_driver_is_refused() -> None:
 @given(st.integers(2, 40), st.integers(1, 4), st.sampled_from(list(Mode)))
 def test_every_task_comes_after_its_predecessors(regions: int, validators: int, mode: Mode) -> None:
     network = Network(chain_id=9, validators_per_region=validators)
-    fleet = Fleet(name="any", network=network, regions=tuple(Region(name=f"region-{i}") for i in range(regions)))
+    fleet = Fleet(
+        name="any", network=network, regions=tuple(Region(name=f"region-{i}") for i in range(regions))
+    )
     seen: set[str] = set()
     for task in plan_of(fleet, mode).tasks:
         assert {*task.needs, *task.after} <= seen

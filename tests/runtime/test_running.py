@@ -17,7 +17,15 @@ from chainfleet.model.event import CancelRequested, TaskState, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Mode, Plan
 from chainfleet.runtime import operations
-from chainfleet.runtime.operations import Environment, RunResult, continue_run, open_environment, read_run, scaled, start_run
+from chainfleet.runtime.operations import (
+    Environment,
+    RunResult,
+    continue_run,
+    open_environment,
+    read_run,
+    scaled,
+    start_run,
+)
 from chainfleet.runtime.report import critical_chain, render_report
 from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import Overrides, make_plan
@@ -61,7 +69,9 @@ def run(environment: Environment, plan: Plan, name: str = "r-deploy", *, undo: b
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_every_mode_ends_with_everything_done_once(environment: Environment, fast: Fleet, driver: Any, mode: Mode) -> None:
+def test_every_mode_ends_with_everything_done_once(
+    environment: Environment, fast: Fleet, driver: Any, mode: Mode
+) -> None:
     plan = make_plan(fast, "r1", overrides=Overrides(mode=mode, waves=(8, 16)))
     result = run(environment, plan)
     assert result.finish.verdict is Verdict.SUCCEEDED
@@ -89,7 +99,9 @@ def test_one_bad_region_does_not_stop_the_others(environment: Environment, fast:
     assert "planned authorisation" in result.view.reasons["infrastructure/cluster/uksouth"]
 
 
-def test_a_driver_s_own_mistake_fails_its_task_only(environment: Environment, fast: Fleet, driver: Any) -> None:
+def test_a_driver_s_own_mistake_fails_its_task_only(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
     driver.faults = {"monitoring/install/uksouth": [ErrorClass.INTERNAL]}
     result = run(environment, make_plan(fast, "r1"))
     assert result.finish.verdict is Verdict.DEGRADED
@@ -105,7 +117,9 @@ def test_transient_failures_are_tried_again(environment: Environment, fast: Flee
     assert result.view.retries == 2
 
 
-def test_retry_repeats_only_what_failed_and_what_waited_for_it(environment: Environment, fast: Fleet, driver: Any) -> None:
+def test_retry_repeats_only_what_failed_and_what_waited_for_it(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
     driver.faults = {"infrastructure/cluster/uksouth": [ErrorClass.QUOTA]}
     first = run(environment, make_plan(fast, "r1"))
     before = driver.effects()
@@ -115,7 +129,9 @@ def test_retry_repeats_only_what_failed_and_what_waited_for_it(environment: Envi
     new = set(driver.effects()) - set(before)
     assert {name.split(".")[1] for name in new} >= {"cluster", "base", "config", "start", "install", "region"}
     assert all("uksouth" in name for name in new)
-    assert all(driver.effects()[name] == count for name, count in before.items() if "network.network" not in name)
+    assert all(
+        driver.effects()[name] == count for name, count in before.items() if "network.network" not in name
+    )
     assert first.run == second.run
 
 
@@ -124,7 +140,9 @@ def test_a_cancelled_run_goes_on_where_it_stopped(environment: Environment, fast
 
     async def cancelled() -> RunResult:
         holder: list[Any] = []
-        task = asyncio.create_task(start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda c: holder.append(c) or []))
+        task = asyncio.create_task(
+            start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda c: holder.append(c) or [])
+        )
         await asyncio.sleep(0.25)
         holder[0].send(CancelRequested())
         return await task
@@ -146,7 +164,9 @@ def test_a_coordinator_that_lost_its_lease_stops(environment: Environment, fast:
     assert driver.effects() == {}
 
 
-def test_what_was_seen_live_is_what_the_ledger_says(environment: Environment, fast: Fleet, driver: Any) -> None:
+def test_what_was_seen_live_is_what_the_ledger_says(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
     driver.faults = {"kubernetes/base/uksouth": [ErrorClass.TRANSIENT]}
     result = run(environment, make_plan(fast, "r1"))
     view = read_run(environment.state, fast.name)
@@ -156,7 +176,9 @@ def test_what_was_seen_live_is_what_the_ledger_says(environment: Environment, fa
     assert view.finish == result.view.finish
 
 
-def test_the_report_shows_every_region_and_the_critical_chain(environment: Environment, fast: Fleet, driver: Any) -> None:
+def test_the_report_shows_every_region_and_the_critical_chain(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
     driver.seconds = 0.01
     result = run(environment, make_plan(fast, "r1"))
     page = render_report(fast, result.view)
@@ -167,9 +189,13 @@ def test_the_report_shows_every_region_and_the_critical_chain(environment: Envir
     assert page.count("<rect") == len(result.view.spans)
 
 
-def test_a_gate_that_is_refused_stops_the_next_wave_only(environment: Environment, fast: Fleet, driver: Any) -> None:
+def test_a_gate_that_is_refused_stops_the_next_wave_only(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
     plan = make_plan(fast, "r1", overrides=Overrides(waves=(8, 16)))
-    driver.faults = {f"besu/start/{name}-{i}": [ErrorClass.CONFIGURATION] for name in plan.waves[0][:4] for i in (0, 1)}
+    driver.faults = {
+        f"besu/start/{name}-{i}": [ErrorClass.CONFIGURATION] for name in plan.waves[0][:4] for i in (0, 1)
+    }
     result = run(environment, plan)
     assert result.view.states["besu/gate/wave-1"] is TaskState.FAILED
     assert "validators of the wave are up" in result.view.reasons["besu/gate/wave-1"]

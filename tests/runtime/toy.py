@@ -15,7 +15,9 @@ from chainfleet.model.event import Command, Event
 class FolderDriver:
     """`change` writes `<task>` into the folder and appends to `<task>.effects`; faults are said by name."""
 
-    def __init__(self, folder: Path, *, seconds: float = 0.0, faults: dict[str, list[ErrorClass]] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, seconds: float = 0.0, faults: dict[str, list[ErrorClass]] | None = None
+    ) -> None:
         self.folder = folder
         self.seconds = seconds
         self.faults = faults or {}

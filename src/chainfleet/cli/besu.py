@@ -1,6 +1,6 @@
 """`chainfleet besu …`: by hand what the deployment computes, to check it against Besu's own tools."""
 
-# ruff: noqa: FBT002 - typer makes options of parameters
+
 from __future__ import annotations
 
 import json

@@ -10,12 +10,12 @@ import typer
 
 from chainfleet.model.errors import ChainfleetError, InputError
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.fleet_file import LoadedFleet, json_schema
+from chainfleet.model.fleet_file import json_schema
 from chainfleet.model.region import REGION_SETS, region_set
 from chainfleet.model.task import Phase, Plan, TaskKind
 from chainfleet.scheduling.planning import make_plan, select
 
-from .options import PolicyOptions, load, machine
+from .options import PolicyOptions, load, machine, place_of
 
 _NEW_FLEET = """\
 # chainfleet schema > fleet.schema.json gives completion in editors.
@@ -59,15 +59,21 @@ def run_plan(path: Path, policy: PolicyOptions, *, as_json: bool) -> None:
     from chainfleet.scheduling.bounds import lower_bound
 
     loaded = load(path)
-    plan = make_plan(loaded.fleet, loaded.revision, machine=machine(), overrides=policy.overrides(loaded.fleet))
+    plan = make_plan(
+        loaded.fleet, loaded.revision, machine=machine(), overrides=policy.overrides(loaded.fleet)
+    )
     plan = select(plan, policy.selection())
     bound = lower_bound(plan)
     if as_json:
         typer.echo(json.dumps(_plan_document(loaded.fleet, plan, bound.seconds, bound.binding), indent=1))
         return
     fleet = loaded.fleet
-    typer.echo(f"{fleet.name}: {fleet.validator_count} validators in {len(fleet.regions)} regions, revision {plan.revision}")
-    typer.echo(f"mode {plan.mode.value}, {len(plan.tasks)} tasks, {sum(len(t.needs) + len(t.after) for t in plan.tasks)} edges")
+    typer.echo(
+        f"{fleet.name}: {fleet.validator_count} validators in {len(fleet.regions)} regions, revision {plan.revision}"
+    )
+    typer.echo(
+        f"mode {plan.mode.value}, {len(plan.tasks)} tasks, {sum(len(t.needs) + len(t.after) for t in plan.tasks)} edges"
+    )
     typer.echo(f"\n{'phase':<16}{'tasks':>6}{'at once':>9}")
     ceilings = {limit.name: limit.capacity for limit in plan.limits}
     for phase in Phase:
@@ -78,8 +84,12 @@ def run_plan(path: Path, policy: PolicyOptions, *, as_json: bool) -> None:
         typer.echo(f"wave {index}: {len(wave)} regions ({', '.join(wave)})")
     retry = plan.policy.retry
     attempts = max(task.max_attempts for task in plan.tasks)
-    typer.echo(f"\nretries: {attempts} attempts, waits up to {retry.base_s:g} s doubling to {retry.cap_s:g} s, full jitter")
-    typer.echo(f"no deployment of this plan can be faster than {_minutes(bound.seconds)} (bound by {bound.binding})")
+    typer.echo(
+        f"\nretries: {attempts} attempts, waits up to {retry.base_s:g} s doubling to {retry.cap_s:g} s, full jitter"
+    )
+    typer.echo(
+        f"no deployment of this plan can be faster than {_minutes(bound.seconds)} (bound by {bound.binding})"
+    )
     for name, place in sorted(loaded.unresolved.items()):
         typer.echo(f"not set yet: {name} ({place})")
 
@@ -91,7 +101,7 @@ def run_check(path: Path, *, as_json: bool) -> int:
     loaded = load(path)
     make_plan(loaded.fleet, loaded.revision)
     rows: list[dict[str, Any]] = [
-        {"severity": finding.severity, "message": finding.message, "place": _place_of(loaded, finding.place)}
+        {"severity": finding.severity, "message": finding.message, "place": place_of(loaded, finding.place)}
         for finding in check_network(loaded.fleet)
     ]
     rows += [
@@ -121,13 +131,19 @@ def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -
     written = write_rendered(loaded.fleet, output, workspace=folder.workspace)
     missing = {region: list(names) for region, names in written.placeholders.items() if names}
     if as_json:
-        document = {"folder": str(output), "files": [str(file) for file in written.files], "placeholders": missing}
+        document = {
+            "folder": str(output),
+            "files": [str(file) for file in written.files],
+            "placeholders": missing,
+        }
         typer.echo(json.dumps(document, indent=1))
         return
     typer.echo(f"{len(written.files)} files in {output}/, one folder per region")
     if missing:
         first = next(iter(missing))
-        typer.echo(f"not known before the networks exist, marked in {len(missing)} regions: {', '.join(missing[first])}")
+        typer.echo(
+            f"not known before the networks exist, marked in {len(missing)} regions: {', '.join(missing[first])}"
+        )
 
 
 def _check_tools() -> list[dict[str, Any]]:
@@ -142,11 +158,6 @@ def _check_tools() -> list[dict[str, Any]]:
     return [{"severity": "info", "message": f"{tool.name} {tool.version}", "place": "this machine"}]
 
 
-def _place_of(loaded: LoadedFleet, place: str) -> str:
-    path = (int(part) if part.isdigit() else part for part in place.split(".") if part)
-    return str(loaded.place(*path))
-
-
 def _plan_document(fleet: Fleet, plan: Plan, bound_s: float, bound_by: str) -> dict[str, Any]:
     return {
         "fleet": plan.fleet,
@@ -155,11 +166,20 @@ def _plan_document(fleet: Fleet, plan: Plan, bound_s: float, bound_by: str) -> d
         "regions": [region.name for region in fleet.regions],
         "validators": fleet.validator_count,
         "waves": [list(wave) for wave in plan.waves],
-        "limits": {limit.name: {"kind": limit.kind.value, "capacity": limit.capacity, "rate_per_s": limit.rate_per_s} for limit in plan.limits},
+        "limits": {
+            limit.name: {"kind": limit.kind.value, "capacity": limit.capacity, "rate_per_s": limit.rate_per_s}
+            for limit in plan.limits
+        },
         "lower_bound_s": round(bound_s, 3),
         "bound_by": bound_by,
         "tasks": [
-            {"id": t.id, "kind": t.kind.value, "needs": list(t.needs), "after": list(t.after), "median_s": t.estimate.median_s}
+            {
+                "id": t.id,
+                "kind": t.kind.value,
+                "needs": list(t.needs),
+                "after": list(t.after),
+                "median_s": t.estimate.median_s,
+            }
             for t in plan.tasks
         ],
     }

@@ -13,6 +13,7 @@ import typer
 from chainfleet.model.errors import InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
+from chainfleet.model.fleet_file import LoadedFleet
 from chainfleet.model.task import Plan
 from chainfleet.runtime.coordinator import Coordinator, Observer
 from chainfleet.runtime.operations import (
@@ -30,7 +31,16 @@ from chainfleet.runtime.report import write_report
 from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import Selection, make_destroy_plan, make_plan, select
 
-from .options import PolicyOptions, Target, TargetOptions, load, machine, open_target, remember_target
+from .options import (
+    PolicyOptions,
+    Target,
+    TargetOptions,
+    load,
+    machine,
+    open_target,
+    place_of,
+    remember_target,
+)
 from .summary import print_result
 from .views import Screen, choose_screen
 
@@ -40,13 +50,23 @@ MakeObservers = Callable[[Coordinator], Sequence[Observer]]
 Work = Callable[[Environment, MakeObservers], Coroutine[Any, Any, RunResult]]
 
 
-def run_deploy(path: Path, target: TargetOptions, policy: PolicyOptions, *, yes: bool, plain: bool, as_json: bool) -> int:
+def run_deploy(
+    path: Path, target: TargetOptions, policy: PolicyOptions, *, yes: bool, plain: bool, as_json: bool
+) -> int:
     """Deploy a fleet; returns the exit code."""
     declared = load(path)
-    if not target.emulated and target.env_file is None and _recalled(target.state_folder(declared.fleet.name)) is None:
+    if (
+        not target.emulated
+        and target.env_file is None
+        and _recalled(target.state_folder(declared.fleet.name)) is None
+    ):
         declared.require_environment()
     # Bad options are told before a cloud is started or a question asked.
-    select(make_plan(declared.fleet, declared.revision, overrides=policy.overrides(declared.fleet)), policy.selection())
+    select(
+        make_plan(declared.fleet, declared.revision, overrides=policy.overrides(declared.fleet)),
+        policy.selection(),
+    )
+    _refuse_unsafe(declared)
     _confirm(declared.fleet, target, yes=yes)
     state = target.state_folder(declared.fleet.name)
     with open_target(target, state) as cloud:
@@ -63,7 +83,9 @@ def run_deploy(path: Path, target: TargetOptions, policy: PolicyOptions, *, yes:
         return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
-def run_resume(path: Path, target: TargetOptions, *, retry: list[str] | None, plain: bool, as_json: bool) -> int:
+def run_resume(
+    path: Path, target: TargetOptions, *, retry: list[str] | None, plain: bool, as_json: bool
+) -> int:
     """Go on with the last run, or retry what failed in it; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
@@ -142,6 +164,16 @@ def _watch(coordinator: Coordinator, screen: Screen, fleet: Fleet) -> Sequence[O
     return [screen]
 
 
+def _refuse_unsafe(loaded: LoadedFleet) -> None:
+    """A fleet that breaks the chain's rules is not deployed; warnings are for `check`."""
+    from chainfleet.drivers.besu.check import check_network
+
+    errors = [finding for finding in check_network(loaded.fleet) if finding.severity == "error"]
+    if errors:
+        place = place_of(loaded, errors[0].place)
+        raise InputError(f"{place}: {errors[0].message}", way_out="`chainfleet check` lists everything")
+
+
 def _recalled(state: StateFolder) -> Any:
     return state.recall("target")
 
@@ -149,7 +181,9 @@ def _recalled(state: StateFolder) -> Any:
 def _same_fleet(plan: Plan, revision: str, path: Path) -> None:
     if plan.revision != revision:
         message = f"{path} has changed since that run (revision {plan.revision}, now {revision})"
-        raise InputError(message, way_out="run `chainfleet deploy`: what exists is adopted, only the difference is done")
+        raise InputError(
+            message, way_out="run `chainfleet deploy`: what exists is adopted, only the difference is done"
+        )
 
 
 def _confirm(fleet: Fleet, target: TargetOptions, *, yes: bool) -> None:
@@ -169,4 +203,6 @@ def _confirm_destroy(fleet: Fleet, confirm: str | None) -> None:
             raise InputError("there is nobody to ask", way_out=f"give --confirm {fleet.name}")
         confirm = typer.prompt(text, err=True)
     if confirm != fleet.name:
-        raise InputError(f"`{confirm}` is not the fleet's name; nothing was done", way_out=f"type {fleet.name}")
+        raise InputError(
+            f"`{confirm}` is not the fleet's name; nothing was done", way_out=f"type {fleet.name}"
+        )

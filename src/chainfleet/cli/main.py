@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -20,18 +20,37 @@ app = typer.Typer(
 )
 
 FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
-StateOpt = Annotated[Optional[Path], typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")]
+StateOpt = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-ModeOpt = Annotated[Optional[str], typer.Option("--mode", help="sequential, standard, max or ultra.")]
-WavesOpt = Annotated[Optional[str], typer.Option("--waves", help="Sizes of the waves: 8,16 or 25%,75% or names joined by +.")]
-OnlyOpt = Annotated[Optional[list[str]], typer.Option("--only", help="Only this phase, region or task pattern (repeatable).")]
-SkipOpt = Annotated[Optional[list[str]], typer.Option("--skip", help="Leave out this phase, region or task pattern (repeatable).")]
-FromOpt = Annotated[Optional[str], typer.Option("--from", help="Start at this phase.")]
-CeilingOpt = Annotated[Optional[list[str]], typer.Option("--ceiling", help="PHASE=N: at most N at once (repeatable).")]
-EmulatedOpt = Annotated[bool, typer.Option("--emulated", help="Deploy to the emulated cloud: no account needed.")]
-ScaleOpt = Annotated[Optional[float], typer.Option("--time-scale", help="How much faster than real the emulated cloud is.")]
-FaultsOpt = Annotated[Optional[str], typer.Option("--faults", help="Faults of the emulated cloud: a file, or `storm`.")]
-EnvFileOpt = Annotated[Optional[Path], typer.Option("--env-file", help="JSON file of environment variables to use.")]
+ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
+WavesOpt = Annotated[
+    str | None, typer.Option("--waves", help="Sizes of the waves: 8,16 or 25%,75% or names joined by +.")
+]
+OnlyOpt = Annotated[
+    list[str] | None, typer.Option("--only", help="Only this phase, region or task pattern (repeatable).")
+]
+SkipOpt = Annotated[
+    list[str] | None,
+    typer.Option("--skip", help="Leave out this phase, region or task pattern (repeatable)."),
+]
+FromOpt = Annotated[str | None, typer.Option("--from", help="Start at this phase.")]
+CeilingOpt = Annotated[
+    list[str] | None, typer.Option("--ceiling", help="PHASE=N: at most N at once (repeatable).")
+]
+EmulatedOpt = Annotated[
+    bool, typer.Option("--emulated", help="Deploy to the emulated cloud: no account needed.")
+]
+ScaleOpt = Annotated[
+    float | None, typer.Option("--time-scale", help="How much faster than real the emulated cloud is.")
+]
+FaultsOpt = Annotated[
+    str | None, typer.Option("--faults", help="Faults of the emulated cloud: a file, or `storm`.")
+]
+EnvFileOpt = Annotated[
+    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
+]
 YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
 PlainOpt = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
@@ -86,7 +105,9 @@ def plan(
 @app.command(epilog="Example: chainfleet render examples/chain-138.yaml --output manifests/")
 def render(
     fleet: FleetArg,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to, one folder per region.")] = Path("rendered"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write to, one folder per region.")
+    ] = Path("rendered"),
     state: StateOpt = None,
     json_: JsonOpt = False,
 ) -> None:
@@ -126,7 +147,11 @@ def deploy(
 
 @app.command(epilog="Example: chainfleet resume examples/chain-138.yaml")
 def resume(
-    fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, plain: PlainOpt = False, json_: JsonOpt = False
+    fleet: FleetArg,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
+    plain: PlainOpt = False,
+    json_: JsonOpt = False,
 ) -> None:
     """Go on with a run that was stopped or killed."""
     from .deploy import run_resume
@@ -139,7 +164,10 @@ def resume(
 @app.command(epilog="Example: chainfleet retry examples/chain-138.yaml northeurope")
 def retry(
     fleet: FleetArg,
-    what: Annotated[Optional[list[str]], typer.Argument(help="Phase, region or task pattern; all that failed if left out.")] = None,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Phase, region or task pattern; all that failed if left out."),
+    ] = None,
     state: StateOpt = None,
     env_file: EnvFileOpt = None,
     plain: PlainOpt = False,
@@ -155,7 +183,11 @@ def retry(
 
 @app.command(epilog="Example: chainfleet verify examples/chain-138.yaml")
 def verify(
-    fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, plain: PlainOpt = False, json_: JsonOpt = False
+    fleet: FleetArg,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
+    plain: PlainOpt = False,
+    json_: JsonOpt = False,
 ) -> None:
     """Verify every region and the network as a whole; reads only."""
     from .deploy import run_verify
@@ -169,7 +201,9 @@ def destroy(
     fleet: FleetArg,
     state: StateOpt = None,
     env_file: EnvFileOpt = None,
-    confirm: Annotated[Optional[str], typer.Option("--confirm", help="The fleet's name, instead of being asked.")] = None,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", help="The fleet's name, instead of being asked.")
+    ] = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
 ) -> None:
@@ -185,7 +219,9 @@ def destroy(
 def status(
     fleet: FleetArg,
     state: StateOpt = None,
-    run: Annotated[Optional[str], typer.Option("--run", help="Name of the run; the last one by default.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Name of the run; the last one by default.")
+    ] = None,
     json_: JsonOpt = False,
 ) -> None:
     """Show how a run stands: per region and phase, what failed and why."""
@@ -196,7 +232,9 @@ def status(
 
 @app.command(epilog="Example: chainfleet emulator --state /tmp/cloud --time-scale 60")
 def emulator(
-    state: Annotated[Path, typer.Option("--state", metavar="DIR", help="Folder of the emulated cloud.")] = Path(".chainfleet/emulator"),
+    state: Annotated[
+        Path, typer.Option("--state", metavar="DIR", help="Folder of the emulated cloud.")
+    ] = Path(".chainfleet/emulator"),
     time_scale: ScaleOpt = None,
     faults: FaultsOpt = None,
 ) -> None:
@@ -220,7 +258,9 @@ def _mount_families() -> None:
         app.add_typer(oracle, name="oracle")
     else:
         # Their helps alone, without importing what they need.
-        app.add_typer(typer.Typer(), name="besu", help="Encode and check what identifies a Besu network, by hand.")
+        app.add_typer(
+            typer.Typer(), name="besu", help="Encode and check what identifies a Besu network, by hand."
+        )
         app.add_typer(typer.Typer(), name="oracle", help="The oracle's relayer between chains.")
 
 

@@ -91,7 +91,9 @@ class Target:
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedFleet:
     """Read a fleet file; `environ` is laid over this process's environment."""
-    return load_fleet(str(path), lambda name: Path(name).read_text(encoding="utf-8"), {**os.environ, **(environ or {})})
+    return load_fleet(
+        str(path), lambda name: Path(name).read_text(encoding="utf-8"), {**os.environ, **(environ or {})}
+    )
 
 
 @contextmanager
@@ -99,7 +101,9 @@ def open_target(options: TargetOptions, state: StateFolder) -> Iterator[Target]:
     """Make the cloud ready: start the emulated one if asked for, or take the operator's own environment."""
     remembered = state.recall("target") or {}
     emulated = options.emulated or (remembered.get("emulated", False) and options.env_file is None)
-    allow = {"CHAINFLEET_ALLOW_MAINNET": "1"} if options.allow_mainnet or remembered.get("allow_mainnet") else {}
+    allow = (
+        {"CHAINFLEET_ALLOW_MAINNET": "1"} if options.allow_mainnet or remembered.get("allow_mainnet") else {}
+    )
     if not emulated:
         scale = options.time_scale or remembered.get("time_scale") or 1.0
         yield Target({**_env_file(options.env_file), **allow}, time_scale=scale)
@@ -113,7 +117,11 @@ def open_target(options: TargetOptions, state: StateFolder) -> Iterator[Target]:
 
 def remember_target(state: StateFolder, options: TargetOptions, target: Target) -> None:
     """Keep what later commands on this state folder need to reach the same cloud."""
-    facts = {"emulated": target.emulated, "time_scale": target.time_scale, "allow_mainnet": options.allow_mainnet}
+    facts = {
+        "emulated": target.emulated,
+        "time_scale": target.time_scale,
+        "allow_mainnet": options.allow_mainnet,
+    }
     state.remember("target", facts)
 
 
@@ -131,7 +139,9 @@ def _env_file(path: Path | None) -> dict[str, str]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"--env-file {path}: {error}", way_out="give a JSON object of variable names to values") from None
+        raise InputError(
+            f"--env-file {path}: {error}", way_out="give a JSON object of variable names to values"
+        ) from None
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise InputError(f"--env-file {path}: not a JSON object of names to texts")
     return content
@@ -147,3 +157,8 @@ def _choice(kind: type[E], word: str, option: str) -> E:
         known = ", ".join(item.value for item in kind)
         raise InputError(f"{option} {word}: not known", way_out=f"one of {known}") from None
 
+
+def place_of(loaded: LoadedFleet, keys: str) -> str:
+    """Where a value stands in the fleet file, by its dotted path of keys and indices."""
+    path = (int(part) if part.isdigit() else part for part in keys.split(".") if part)
+    return str(loaded.place(*path))

@@ -1,5 +1,5 @@
 """`chainfleet oracle`: the relayer between two chains, and its role."""
-# ruff: noqa: FBT002  # typer takes flags as defaults
+# typer takes flags as defaults
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ def worst(states: list[TaskState]) -> TaskState:
 def _print(document: dict[str, Any], view: RunView) -> None:
     tasks = ", ".join(f"{count} {state}" for state, count in document["tasks"].items())
     typer.echo(f"{document['run']}: {document['verdict']} after {document['elapsed_s']} s ({tasks})")
-    phases = [phase.value for phase in Phase if any(phase.value in row for row in document["regions"].values())]
+    phases = [
+        phase.value for phase in Phase if any(phase.value in row for row in document["regions"].values())
+    ]
     typer.echo(f"{'region':<20}" + "".join(f"{phase:^16}" for phase in phases))
     for region, row in document["regions"].items():
         cells = (SYMBOLS[TaskState(row[phase])] if phase in row else " " for phase in phases)
@@ -88,7 +90,9 @@ def _print(document: dict[str, Any], view: RunView) -> None:
     network = document["network"]
     if network:
         peers = f"peers {network['peers_min']} to {network['peers_max']}"
-        typer.echo(f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}")
+        typer.echo(
+            f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}"
+        )
     if view.finish is None:
         typer.echo("not finished: `chainfleet resume` goes on, if no process runs it")
     elif view.finish.verdict is not Verdict.SUCCEEDED:

@@ -28,13 +28,21 @@ def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool
         typer.echo(json.dumps(document, indent=1))
         return
     typer.echo("")
-    typer.echo(f"{document['verdict'].upper()}: {fleet.name}, {document['regions_succeeded']} of {document['regions']} regions")
+    typer.echo(
+        f"{document['verdict'].upper()}: {fleet.name}, {document['regions_succeeded']} of {document['regions']} regions"
+    )
     _print_network(document["network"])
     if document["round_equal"] is not None:
-        typer.echo(f"  oracle        round read back on every chain, {'equal' if document['round_equal'] else 'NOT EQUAL'}")
+        typer.echo(
+            f"  oracle        round read back on every chain, {'equal' if document['round_equal'] else 'NOT EQUAL'}"
+        )
     changed = f"{document['changed']} changed, {document['unchanged']} already right"
-    typer.echo(f"  tasks         {document['tasks']} in {document['attempts']} attempts, {document['retries']} retries; {changed}")
-    typer.echo(f"  duration      {document['duration_s']:.1f} s, {document['ratio']:.2f} × the lower bound ({document['bound_by']})")
+    typer.echo(
+        f"  tasks         {document['tasks']} in {document['attempts']} attempts, {document['retries']} retries; {changed}"
+    )
+    typer.echo(
+        f"  duration      {document['duration_s']:.1f} s, {document['ratio']:.2f} × the lower bound ({document['bound_by']})"
+    )
     typer.echo(f"  time          {_where(document)}")
     for line in failure_lines(document["failed"]):
         typer.echo(f"  failed        {line}")
@@ -51,7 +59,11 @@ def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, 
     """The end of a run as JSON values."""
     view, plan = result.view, result.view.plan
     assert plan is not None
-    learned = {span.task: Estimate(span.end - span.start, 0.0) for span in view.spans if span.ok and span.end is not None}
+    learned = {
+        span.task: Estimate(span.end - span.start, 0.0)
+        for span in view.spans
+        if span.ok and span.end is not None
+    }
     bound = lower_bound(plan, learned)
     network = dict(view.outputs.get(NETWORK, {}))
     ended = [span for span in view.spans if span.ok]

@@ -47,7 +47,9 @@ class Screen(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 def choose_screen(*, plain: bool, as_json: bool) -> Screen:
@@ -94,7 +96,9 @@ class PlainScreen(SilentScreen):
         assert self._coordinator is not None
         for thing in things:
             if isinstance(thing, AttemptFailed):
-                self._line(f"{at:7.1f}s  ✖ {thing.task} attempt {thing.attempt} ({thing.error_class}): {first_line(thing.message)}")
+                self._line(
+                    f"{at:7.1f}s  ✖ {thing.task} attempt {thing.attempt} ({thing.error_class}): {first_line(thing.message)}"
+                )
             elif isinstance(thing, StateChanged) and thing.state is TaskState.FAILED:
                 self._line(f"{at:7.1f}s  ✖ {thing.task} FAILED: {first_line(thing.reason)}")
             elif isinstance(thing, Incident):
@@ -130,7 +134,9 @@ class LiveScreen(SilentScreen):
         """Redraw if it is time."""
         for thing in things:
             if isinstance(thing, AttemptFailed):
-                self._trouble.append(f"{at:6.1f}s {thing.task} ({thing.error_class}): {first_line(thing.message)}")
+                self._trouble.append(
+                    f"{at:6.1f}s {thing.task} ({thing.error_class}): {first_line(thing.message)}"
+                )
             elif isinstance(thing, Incident):
                 self._trouble.append(f"{at:6.1f}s {thing.message}")
         ended = any(isinstance(thing, Finish) for thing in things)
@@ -153,7 +159,9 @@ class LiveScreen(SilentScreen):
         assert self._coordinator is not None
         table = Table(box=None, padding=(0, 1), show_edge=False)
         table.add_column("region", no_wrap=True)
-        phases = [phase for phase in Phase if any(task.phase is phase for task in self._coordinator.plan.tasks)]
+        phases = [
+            phase for phase in Phase if any(task.phase is phase for task in self._coordinator.plan.tasks)
+        ]
         for phase in phases:
             table.add_column(phase.value, justify="center", no_wrap=True)
         states = self._coordinator.scheduler.region_states()

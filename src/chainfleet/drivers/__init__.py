@@ -1,0 +1,1 @@
+"""The only code with effects, one folder per technology."""

@@ -43,12 +43,18 @@ def decode(text: str) -> Any:
         return _build(cls, body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"a record of the ledger can't be read ({type(error).__name__}: {error})"
-        raise LedgerError(message, way_out="was it written by a newer chainfleet? upgrade, or use another --state") from None
+        raise LedgerError(
+            message, way_out="was it written by a newer chainfleet? upgrade, or use another --state"
+        ) from None
 
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(v) for f in dataclasses.fields(value) if (v := getattr(value, f.name)) != _default(f)}
+        return {
+            f.name: _plain(v)
+            for f in dataclasses.fields(value)
+            if (v := getattr(value, f.name)) != _default(f)
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):

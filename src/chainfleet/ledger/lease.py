@@ -21,7 +21,9 @@ TTL_S = 20.0
 class Lease:
     """A held lease; `fence` is its counter."""
 
-    def __init__(self, path: Path, *, wall: Callable[[], float] = time.time, name: str = "coordinator") -> None:
+    def __init__(
+        self, path: Path, *, wall: Callable[[], float] = time.time, name: str = "coordinator"
+    ) -> None:
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._wall = wall
         self._name = name
@@ -60,7 +62,9 @@ class Lease:
             if row is not None and row[2] > now and not _is_dead(row[0]):
                 host, pid, _ = row[0].split(":")
                 message = f"process {pid} on {host} is running this environment"
-                raise LeaseLost(message, way_out="wait until it ends or stop it; `chainfleet status` shows what it does")
+                raise LeaseLost(
+                    message, way_out="wait until it ends or stop it; `chainfleet status` shows what it does"
+                )
             fence = (row[1] if row else 0) + 1
             values = (self._name, self.holder, fence, now + TTL_S)
             connection.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", values)

@@ -89,7 +89,9 @@ class RunView:
             case AttemptSucceeded():
                 self._end(thing.task, thing.attempt, at, ok=True, changed=thing.changed)
             case AttemptFailed():
-                self._end(thing.task, thing.attempt, at, error=thing.message, error_class=thing.error_class.value)
+                self._end(
+                    thing.task, thing.attempt, at, error=thing.message, error_class=thing.error_class.value
+                )
             case LimitObserved():
                 self.throttled += thing.throttled
             case Incident():

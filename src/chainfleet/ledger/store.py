@@ -167,7 +167,9 @@ class Ledger:
                 connection.execute(f"PRAGMA max_page_count = {self._pages:d}")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                rows = ((e.run, wall, e.at, e.kind, e.subject, e.body) for entries, _ in batches for e in entries)
+                rows = (
+                    (e.run, wall, e.at, e.kind, e.subject, e.body) for entries, _ in batches for e in entries
+                )
                 connection.executemany(sql, rows)
                 last = connection.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
         except sqlite3.Error as error:

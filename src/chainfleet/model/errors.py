@@ -1,13 +1,13 @@
 """Every error chainfleet raises on purpose, and the classes a failed attempt can fall into.
 
-    ChainfleetError               shown as one line, no traceback
-    ├── InputError                the operator's input is wrong (exit 2)
-    │   ├── FleetError            … a fleet file: file, line and column are known
-    │   └── PlanError             … a plan that can't be run: cycle, unknown task, impossible demand
-    ├── EnvironmentProblem        this machine lacks something (exit 3): a tool, a port, disk, permission
-    ├── LedgerError               the ledger is newer, damaged or of another fleet (exit 4)
-    ├── LeaseLost                 another coordinator runs this environment (exit 5)
-    └── TaskFailed                one attempt failed; carries its `ErrorClass`
+ChainfleetError               shown as one line, no traceback
+├── InputError                the operator's input is wrong (exit 2)
+│   ├── FleetError            … a fleet file: file, line and column are known
+│   └── PlanError             … a plan that can't be run: cycle, unknown task, impossible demand
+├── EnvironmentProblem        this machine lacks something (exit 3): a tool, a port, disk, permission
+├── LedgerError               the ledger is newer, damaged or of another fleet (exit 4)
+├── LeaseLost                 another coordinator runs this environment (exit 5)
+└── TaskFailed                one attempt failed; carries its `ErrorClass`
 """
 
 from __future__ import annotations

@@ -50,7 +50,9 @@ def read_document(text: str, file: str) -> Document:
         raise FleetError(f"not readable as YAML: {error}", place=Place(file)) from None
     if not isinstance(node, yaml.MappingNode):
         way_out = "start from `chainfleet init`"
-        raise FleetError("a fleet file is a mapping of keys to values", place=Place(file, 1, 1), way_out=way_out)
+        raise FleetError(
+            "a fleet file is a mapping of keys to values", place=Place(file, 1, 1), way_out=way_out
+        )
     places: dict[Path, Place] = {}
     return Document(_convert(node, (), places, file), places, file)
 
@@ -64,7 +66,9 @@ def _convert(node: yaml.Node, path: Path, places: dict[Path, Place], file: str) 
     return _scalar(node)
 
 
-def _convert_mapping(node: yaml.MappingNode, path: Path, places: dict[Path, Place], file: str) -> dict[str, Any]:
+def _convert_mapping(
+    node: yaml.MappingNode, path: Path, places: dict[Path, Place], file: str
+) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         place = Place(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)

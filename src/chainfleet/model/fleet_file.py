@@ -156,9 +156,15 @@ def _check_region_names(entries: list[tuple[Region, Path]], document: Document) 
         first[region.name] = path
         if is_us(region.cloud, region.name):
             way_out = "choose one of the regions outside the United States (`chainfleet init` lists them)"
-            raise FleetError(f"`{region.name}` is a US region; fleets are non-US", place=place, way_out=way_out)
+            raise FleetError(
+                f"`{region.name}` is a US region; fleets are non-US", place=place, way_out=way_out
+            )
         if region.cloud == "azure" and region.name not in azure_regions():
-            raise FleetError(f"unknown Azure region `{region.name}`", place=place, way_out=_nearest(region.name, azure_regions()))
+            raise FleetError(
+                f"unknown Azure region `{region.name}`",
+                place=place,
+                way_out=_nearest(region.name, azure_regions()),
+            )
         if region.cloud == "kubeconfig" and not region.context:
             way_out = "add `context:` with the context's name in your kubeconfig"
             raise FleetError(f"region `{region.name}` names no context", place=place, way_out=way_out)
@@ -174,9 +180,14 @@ def _with_cidrs(entries: list[tuple[Region, Path]], document: Document) -> tuple
                     way_out = "regions are peered: give each its own range"
                     raise FleetError(message, place=document.place(path), way_out=way_out)
             given.append((region.cidr, region))
-    free = (net for net in IPv4Network("10.0.0.0/8").subnets(new_prefix=16) if not any(net.overlaps(c) for c, _ in given))
+    free = (
+        net
+        for net in IPv4Network("10.0.0.0/8").subnets(new_prefix=16)
+        if not any(net.overlaps(c) for c, _ in given)
+    )
     return tuple(
-        region if region.cidr is not None else region.model_copy(update={"cidr": next(free)}) for region, _ in entries
+        region if region.cidr is not None else region.model_copy(update={"cidr": next(free)})
+        for region, _ in entries
     )
 
 
@@ -215,7 +226,9 @@ def _explain(error: ValidationError, document: Document) -> FleetError:
     dotted = ".".join(str(part) for part in path)
     place = document.place(path)
     if item["type"] == "extra_forbidden":
-        return FleetError(f"unknown key `{dotted}`", place=place, way_out=_nearest(str(path[-1]), _keys_at(path[:-1])))
+        return FleetError(
+            f"unknown key `{dotted}`", place=place, way_out=_nearest(str(path[-1]), _keys_at(path[:-1]))
+        )
     if item["type"] == "missing":
         return FleetError(f"`{dotted}` is missing", place=place, way_out="add it")
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
@@ -231,7 +244,9 @@ def _keys_at(path: Path) -> list[str]:
             continue
         field = model.model_fields.get(part)
         inner = [a for a in (field.annotation, *get_args(field.annotation)) if field] if field else []
-        flat = [b for a in inner for b in (a, *get_args(a)) if isinstance(b, type) and issubclass(b, BaseModel)]
+        flat = [
+            b for a in inner for b in (a, *get_args(a)) if isinstance(b, type) and issubclass(b, BaseModel)
+        ]
         if not flat:
             return []
         model = flat[0]
@@ -245,4 +260,3 @@ def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
     names = sorted(known)
     listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"known here: {listed}"
-

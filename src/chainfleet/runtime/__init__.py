@@ -1,0 +1,1 @@
+"""Joins scheduler, ledger and drivers: the only floor with a clock."""

@@ -50,7 +50,9 @@ class Surroundings:
     progress: Callable[[str, str], None]
 
 
-async def run_attempt(task: Task, start: StartAttempt, surroundings: Surroundings, driver_of: DriverOf, *, undo: bool = False) -> AttemptEnd:
+async def run_attempt(
+    task: Task, start: StartAttempt, surroundings: Surroundings, driver_of: DriverOf, *, undo: bool = False
+) -> AttemptEnd:
     """Observe first; change only what isn't right yet.
 
     Raises:
@@ -72,13 +74,15 @@ async def run_attempt(task: Task, start: StartAttempt, surroundings: Surrounding
             attempt.log("cancelled")
             return _failed(start, TaskFailed(ErrorClass.CANCELLED, "cancelled")), {}
         except TimeoutError as error:
-            late = TaskFailed(ErrorClass.TIMEOUT, f"not done after {start.timeout_s:.0f} s", fingerprint="timeout")
+            late = TaskFailed(
+                ErrorClass.TIMEOUT, f"not done after {start.timeout_s:.0f} s", fingerprint="timeout"
+            )
             other = TaskFailed(ErrorClass.TRANSIENT, f"timed out: {error}", fingerprint="inner-timeout")
             return _failed(start, late if scope.expired() else other), {}
         except ChainfleetError as error:
             attempt.log(f"failed: {error}")
             return _failed(start, TaskFailed(ErrorClass.CONFIGURATION, str(error))), {}
-        except Exception as error:  # noqa: BLE001  # whatever a driver does wrong must not end the other 23 regions
+        except Exception as error:  # whatever a driver does wrong must not end the other 23 regions
             attempt.log(traceback.format_exc())
             return _failed(start, TaskFailed(ErrorClass.INTERNAL, f"{type(error).__name__}: {error}")), {}
     return AttemptSucceeded(task.id, start.attempt, changed=outcome.changed), outcome.outputs
@@ -97,7 +101,9 @@ async def _carry_out(attempt: Attempt, driver_of: DriverOf, *, undo: bool) -> Ou
     return await driver.change(attempt)
 
 
-def _attempt(task: Task, start: StartAttempt, surroundings: Surroundings, stream: TextIO, path: Path) -> Attempt:
+def _attempt(
+    task: Task, start: StartAttempt, surroundings: Surroundings, stream: TextIO, path: Path
+) -> Attempt:
     written = 0
 
     def log(line: str) -> None:

@@ -167,7 +167,11 @@ class Coordinator:
             things += [event, *caused]
         self.accounting.scheduling_s += time.perf_counter() - clock
         clock = time.perf_counter()
-        entries += [Entry(self.run, now, "record", getattr(t, "task", ""), encode(t)) for t in things if not isinstance(t, WakeAt)]
+        entries += [
+            Entry(self.run, now, "record", getattr(t, "task", ""), encode(t))
+            for t in things
+            if not isinstance(t, WakeAt)
+        ]
         durable = self.ledger.append(entries)
         self.accounting.recording_s += time.perf_counter() - clock
         clock = time.perf_counter()
@@ -205,7 +209,9 @@ class Coordinator:
         self._running.pop((start.task, start.attempt), None)
         if task.cancelled():
             # The intent is recorded, so its end must be too.
-            never_began = AttemptFailed(start.task, start.attempt, ErrorClass.CANCELLED, "cancelled before it began")
+            never_began = AttemptFailed(
+                start.task, start.attempt, ErrorClass.CANCELLED, "cancelled before it began"
+            )
             self._inbox.put_nowait((never_began, None))
         elif (error := task.exception()) is not None:
             self._give_up(error)
@@ -218,7 +224,7 @@ class Coordinator:
             await asyncio.sleep(LEASE_RENEWAL_S)
             try:
                 self.lease.renew()
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 self._give_up(error)
                 return
 

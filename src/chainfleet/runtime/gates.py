@@ -18,10 +18,14 @@ def decide_gate(gate: Task, view: RunView) -> GateDecided:
     starts = [task for task in gate.after if task.startswith("besu/start/")]
     started = [task for task in starts if view.states.get(task) is TaskState.SUCCEEDED]
     wanted = view.outputs.get("besu/genesis/network", {}).get("genesis_hash")
-    strange = [task for task in started if wanted and view.outputs.get(task, {}).get("genesis_hash") != wanted]
+    strange = [
+        task for task in started if wanted and view.outputs.get(task, {}).get("genesis_hash") != wanted
+    ]
     needed = len(starts) * 2 // 3 + 1
     if strange:
-        return GateDecided(gate.id, False, by="check", reason=f"another genesis block on {', '.join(strange[:3])}")
+        return GateDecided(
+            gate.id, False, by="check", reason=f"another genesis block on {', '.join(strange[:3])}"
+        )
     if len(started) < min(needed, len(starts)):
         reason = f"{len(started)} of {len(starts)} validators of the wave are up, {needed} are needed"
         return GateDecided(gate.id, False, by="check", reason=reason)

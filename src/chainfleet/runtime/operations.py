@@ -93,7 +93,9 @@ def read_run(state: StateFolder, fleet_name: str, run: str | None = None) -> Run
         InputError: there is no such run.
     """
     if not state.ledger.exists():
-        raise InputError(f"{state.root} has no ledger: nothing was deployed from here", way_out="chainfleet deploy FLEET")
+        raise InputError(
+            f"{state.root} has no ledger: nothing was deployed from here", way_out="chainfleet deploy FLEET"
+        )
     ledger = Ledger(state.ledger, fleet_name)
     try:
         runs = ledger.runs()
@@ -245,12 +247,14 @@ def task_environ(overrides: Mapping[str, str]) -> dict[str, str]:
 
 def scaled(fleet: Fleet, time_scale: float) -> Fleet:
     """The same fleet on a cloud that is that many times faster than the real ones."""
-    return fleet.model_copy(update={"deployment": fleet.deployment.model_copy(update={"time_scale": time_scale})})
+    return fleet.model_copy(
+        update={"deployment": fleet.deployment.model_copy(update={"time_scale": time_scale})}
+    )
 
 
 def failed_tasks(view: RunView) -> list[tuple[Task, str]]:
     """Tasks that failed, with their cause."""
     assert view.plan is not None
-    return [(t, view.reasons.get(t.id, "")) for t in view.plan.tasks if view.states.get(t.id) is TaskState.FAILED]
-
-
+    return [
+        (t, view.reasons.get(t.id, "")) for t in view.plan.tasks if view.states.get(t.id) is TaskState.FAILED
+    ]

@@ -38,7 +38,8 @@ def render_report(fleet: Fleet, view: RunView) -> str:
         gantt=_gantt(fleet, view),
         regions=_regions_table(fleet, view),
         chain="".join(_chain_row(span) for span in critical_chain(view)),
-        trouble="".join(_trouble_row(span) for span in view.spans if span.error) or "<tr><td colspan=5>none</td></tr>",
+        trouble="".join(_trouble_row(span) for span in view.spans if span.error)
+        or "<tr><td colspan=5>none</td></tr>",
     )
 
 

@@ -29,9 +29,13 @@ class StateFolder:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             way_out = "choose another folder with --state"
-            raise EnvironmentProblem(f"can't use {self.root} as state folder: {reason}", way_out=way_out) from None
+            raise EnvironmentProblem(
+                f"can't use {self.root} as state folder: {reason}", way_out=way_out
+            ) from None
         if not os.access(self.root, os.W_OK):
-            raise EnvironmentProblem(f"no permission to write to {self.root}", way_out="choose another with --state")
+            raise EnvironmentProblem(
+                f"no permission to write to {self.root}", way_out="choose another with --state"
+            )
         return self
 
     @property

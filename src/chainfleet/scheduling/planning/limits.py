@@ -32,7 +32,12 @@ def slots(phase: Phase) -> str:
 def make_limits(ceilings: Ceilings, *, memory_mib: int, time_scale: float) -> tuple[Limit, ...]:
     """Every limit of a plan; rates are per real second, so a faster emulated cloud refills faster."""
     phases = [
-        Limit(slots(phase), LimitKind.CONCURRENCY, getattr(ceilings, phase.value), adaptive=phase is Phase.INFRASTRUCTURE)
+        Limit(
+            slots(phase),
+            LimitKind.CONCURRENCY,
+            getattr(ceilings, phase.value),
+            adaptive=phase is Phase.INFRASTRUCTURE,
+        )
         for phase in Phase
     ]
     rates = [

@@ -59,7 +59,8 @@ def _chain(tasks: Sequence[Task]) -> list[Task]:
     works = [task for task in listed if task.kind is TaskKind.WORK]
     previous = {task.id: before.id for before, task in zip(works, works[1:], strict=False)}
     return [
-        replace(task, after=(*task.after, previous[task.id])) if task.id in previous else task for task in listed
+        replace(task, after=(*task.after, previous[task.id])) if task.id in previous else task
+        for task in listed
     ]
 
 
@@ -73,7 +74,13 @@ def _with_barriers(tasks: Sequence[Task]) -> list[Task]:
     ]
     for phase in phases[:-1]:
         members = tuple(task.id for task in tasks if task.phase is phase)
-        barrier = Task(id=_barrier_of(phase), phase=phase, kind=TaskKind.BARRIER, after=members, estimate=Estimate(0.0, 0.0))
+        barrier = Task(
+            id=_barrier_of(phase),
+            phase=phase,
+            kind=TaskKind.BARRIER,
+            after=members,
+            estimate=Estimate(0.0, 0.0),
+        )
         result.append(barrier)
     return result
 

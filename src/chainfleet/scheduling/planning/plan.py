@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from chainfleet.model.besu.quorum import quorum_of
 from chainfleet.model.errors import PlanError
 from chainfleet.model.fleet import Ceilings, Fleet, Region
-from chainfleet.model.task import Estimate, FailureBudget, Mode, Phase, Plan, Policy, RetryPolicy, Task, TaskKind
+from chainfleet.model.task import (
+    Estimate,
+    FailureBudget,
+    Mode,
+    Phase,
+    Plan,
+    Policy,
+    RetryPolicy,
+    Task,
+    TaskKind,
+)
 
 from .estimates import PROFILES
 from .limits import ceilings_of, demands_of, make_limits
@@ -47,7 +57,9 @@ REGIONS_VERIFIED = "verification/regions/network"
 NETWORK_VERIFIED = "verification/network/network"
 
 
-def make_plan(fleet: Fleet, revision: str, *, machine: Machine | None = None, overrides: Overrides | None = None) -> Plan:
+def make_plan(
+    fleet: Fleet, revision: str, *, machine: Machine | None = None, overrides: Overrides | None = None
+) -> Plan:
     """Make the plan of a fleet.
 
     Raises:
@@ -56,7 +68,9 @@ def make_plan(fleet: Fleet, revision: str, *, machine: Machine | None = None, ov
     machine, overrides = machine or Machine(), overrides or Overrides()
     deployment = fleet.deployment
     mode = overrides.mode or deployment.mode
-    waves = make_waves([r.name for r in fleet.regions], deployment.waves if overrides.waves is None else overrides.waves)
+    waves = make_waves(
+        [r.name for r in fleet.regions], deployment.waves if overrides.waves is None else overrides.waves
+    )
     ceilings = ceilings_of(mode, overrides.ceilings or deployment.ceilings)
     tasks = list(_Planner(fleet, machine, waves).tasks())
     retry = RetryPolicy(
@@ -103,7 +117,9 @@ class _Planner:
         base_needs: tuple[str, ...] = ()
         if region.cloud == "azure":
             yield self._task(f"infrastructure/network/{name}", region=region)
-            yield self._task(f"infrastructure/cluster/{name}", region=region, needs=(f"infrastructure/network/{name}",))
+            yield self._task(
+                f"infrastructure/cluster/{name}", region=region, needs=(f"infrastructure/network/{name}",)
+            )
             base_needs = (f"infrastructure/cluster/{name}",)
         elif region.cloud != "kubeconfig":
             message = f"region `{name}`: this version has no infrastructure driver for cloud `{region.cloud}`"
@@ -147,7 +163,9 @@ class _Planner:
         """Between two waves stands a gate: the wave's validators are up on this revision's genesis."""
         for index, wave in enumerate(self._waves[:-1]):
             regions = [region for region in self._fleet.regions if region.name in wave]
-            starts = tuple(f"besu/start/{r.name}-{i}" for r in regions for i in range(self._fleet.validators_of(r)))
+            starts = tuple(
+                f"besu/start/{r.name}-{i}" for r in regions for i in range(self._fleet.validators_of(r))
+            )
             yield self._task(gate_of(index), kind=TaskKind.GATE, after=starts)
 
     def _contracts(self) -> Iterable[Task]:
@@ -167,7 +185,9 @@ class _Planner:
 
     def _verify_network(self) -> Iterable[Task]:
         regions = tuple(f"verification/region/{region.name}" for region in self._fleet.regions)
-        yield self._task(REGIONS_VERIFIED, kind=TaskKind.BARRIER, needs=regions, after=regions, at_least=self._quorum)
+        yield self._task(
+            REGIONS_VERIFIED, kind=TaskKind.BARRIER, needs=regions, after=regions, at_least=self._quorum
+        )
         rounds = tuple(f"contracts/round/{chain.name}" for chain in self._fleet.contracts.chains)
         yield self._task(NETWORK_VERIFIED, needs=(CHAIN, REGIONS_VERIFIED, *rounds))
 
@@ -185,7 +205,9 @@ class _Planner:
         base = Task(id=task_id, phase=phase, kind=kind, needs=needs, after=after, at_least=at_least)
         if region is not None:
             validators = self._fleet.validators_of(region)
-            base = replace(base, region=region.name, wave=self._wave_of.get(region.name), weight=max(1, validators))
+            base = replace(
+                base, region=region.name, wave=self._wave_of.get(region.name), weight=max(1, validators)
+            )
         if kind is not TaskKind.WORK:
             return replace(base, estimate=Estimate(0.0, 0.0), timeout_s=86_400.0)
         action = task_id.rsplit("/", 1)[0]

@@ -70,7 +70,13 @@ def _cut(task: Task, kept: set[str], weight: dict[str, int]) -> Task:
 def _check_word(word: str, plan: Plan) -> None:
     if any(matches(task, word) for task in plan.tasks):
         return
-    words: Iterable[str] = {task.region for task in plan.tasks if task.region} | {phase.value for phase in Phase}
+    words: Iterable[str] = {task.region for task in plan.tasks if task.region} | {
+        phase.value for phase in Phase
+    }
     close = get_close_matches(word, list(words), n=1)
-    way_out = f"did you mean `{close[0]}`?" if close else "give a phase, a region, or a pattern such as `besu/start/*`"
+    way_out = (
+        f"did you mean `{close[0]}`?"
+        if close
+        else "give a phase, a region, or a pattern such as `besu/start/*`"
+    )
     raise PlanError(f"`{word}` matches no task of the plan", way_out=way_out)

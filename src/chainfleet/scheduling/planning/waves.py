@@ -43,7 +43,9 @@ def _pick(entry: int | str, left: list[str], total: int) -> tuple[str, ...]:
         unknown = [name for name in names if name not in left]
         if not names or unknown:
             wrong = ", ".join(unknown) or text
-            raise PlanError(f"wave `{text}`: no such region left: {wrong}", way_out=f"left are {', '.join(left)}")
+            raise PlanError(
+                f"wave `{text}`: no such region left: {wrong}", way_out=f"left are {', '.join(left)}"
+            )
         return names
     if count < 1:
         raise PlanError(f"wave `{text}` names no region", way_out="give at least 1")
