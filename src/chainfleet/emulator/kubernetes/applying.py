@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..cloning import clone
 from .errors import ApiError
 from .fieldsets import Steps, dotted, fields_of, has, leaves, owns_value, remove_path, resolve, union, without
 from .kinds import Kind
@@ -70,7 +70,7 @@ def apply(live: Json, config: Json, kind: Kind, writer: Writer, *, force: bool) 
     """
     custom = not kind.model
     wanted = fields_of(config, custom=custom)
-    entries = copy.deepcopy(live.get("metadata", {}).get("managedFields") or [])
+    entries = clone(live.get("metadata", {}).get("managedFields") or [])
     mine = [e for e in entries if writer.wrote(e, kind.api_version)]
     others = [e for e in entries if e not in mine]
     conflicts = list(_conflicts(live, config, wanted, others))
@@ -89,7 +89,7 @@ def apply(live: Json, config: Json, kind: Kind, writer: Writer, *, force: bool) 
 
 
 def _bare(obj: Json) -> Json:
-    bare = copy.deepcopy(obj)
+    bare = clone(obj)
     bare.setdefault("metadata", {}).pop("managedFields", None)
     return bare
 
@@ -174,7 +174,7 @@ def _drop(merged: Json, before: Json, wanted: Json, others: list[Json]) -> None:
 def take_ownership(live: Json | None, new: Json, kind: Kind, writer: Writer) -> list[Json]:
     """The `managedFields` after an ordinary write: who changes a field owns it alone."""
     custom = not kind.model
-    entries = copy.deepcopy((live or {}).get("metadata", {}).get("managedFields") or [])
+    entries = clone((live or {}).get("metadata", {}).get("managedFields") or [])
     wanted = fields_of(new, custom=custom)
     changed: Json = {}
     if live is None:

@@ -6,7 +6,6 @@ obey the same rules and both are seen by watches.
 
 from __future__ import annotations
 
-import copy
 import random
 import uuid
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ..cloning import clone
 from . import admission, defaults, schema, validation
 from .applying import Writer, apply, take_ownership
 from .errors import ApiError, already_exists, bad_request, not_found, stale
@@ -233,7 +233,7 @@ class Objects:
             options.warnings.extend(f'unknown field "{path}"' for path in unknown)
         if not partial:
             schema.check_types(kind, body)
-        new = copy.deepcopy(body)
+        new = clone(body)
         new["apiVersion"], new["kind"] = kind.api_version, kind.kind
         meta = new["metadata"] = new.get("metadata") or {}
         if kind.namespaced:
@@ -278,7 +278,7 @@ class Objects:
         meta = new["metadata"]
         managed = meta.pop("managedFields", None) if writer.operation == "Apply" else None
         meta.pop("managedFields", None)
-        new = copy.deepcopy(new)
+        new = clone(new)
         meta = new["metadata"]
         schema.check_types(kind, new)
         if not writer.subresource:
