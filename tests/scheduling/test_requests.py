@@ -90,6 +90,14 @@ def test_a_retry_while_cancelling_gives_those_being_stopped_another_chance() -> 
     assert hand.attempts[A] == 2
 
 
+def test_a_second_cancel_takes_the_other_chance_back() -> None:
+    hand = chain()
+    for event in (CancelRequested(), RetryRequested(), CancelRequested()):
+        hand.tell(event)
+    hand.fail("a", ErrorClass.CANCELLED)
+    assert hand.finish.verdict is Verdict.CANCELLED
+
+
 def test_a_cancel_leaves_backing_off_tasks_no_way_back() -> None:
     hand = Hand(plan_of(task("a"), task("b")))
     hand.begin()

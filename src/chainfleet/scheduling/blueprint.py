@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Mapping
 from copy import copy
 
-from chainfleet.model.task import Estimate, Plan
+from chainfleet.model.task import Estimate, Limit, LimitKind, Plan
 
 from .graph import Graph
 from .ranking import Order, expected_durations, order_by, upward_rank
@@ -38,6 +38,19 @@ class Blueprint:
         self.ranks = upward_rank(self.graph, self.durations)
         self.order = order or order_by(self.ranks)
         self.critical_path = max(self.ranks, default=0)
+        self.expected_makespan = max(self.critical_path, self._most_work())
+
+    def _most_work(self) -> int:
+        """Microseconds in which the busiest of the slots and the memory passes all its work."""
+        graph, work = self.graph, [0] * len(self.graph.classes)
+        for demands, duration in zip(graph.demand_class, self.durations, strict=True):
+            work[demands] += duration
+        total = [0.0] * len(self.plan.limits)
+        for demands, row in enumerate(graph.classes):
+            for limit, amount in row:
+                total[limit] += work[demands] * amount
+        limits = zip(total, self.plan.limits, strict=True)
+        return int(max((w / limit.capacity for w, limit in limits if _holds(limit)), default=0.0))
 
     def ordered(self, order: Order) -> Blueprint:
         """The same with another order."""
@@ -54,3 +67,7 @@ class Blueprint:
                     out[self.graph.index[name]] = estimate.sigma
             self._sigmas = out
         return self._sigmas
+
+
+def _holds(limit: Limit) -> bool:
+    return limit.kind is not LimitKind.TOKENS

@@ -54,7 +54,7 @@ class Engine:
         self.durations = blueprint.durations
         self.ranks = blueprint.ranks
         self.board = Board(self.graph)
-        self.gauges = gauges(plan.limits, calm_interval(blueprint.critical_path))
+        self.gauges = gauges(plan.limits, calm_interval(blueprint.expected_makespan))
         self.admission = Admission(self.graph, self.gauges, blueprint.order, self.board.states)
         self.breaker = TwinBreaker()
         self.budget = RegionBudget(plan, self.graph)
@@ -243,18 +243,19 @@ class Engine:
         if level is None or level.value >= level.top or gauge.index in self._calming:
             return
         self._calming.add(gauge.index)
-        heappush(self._timers, (max(level.due(), self.now + 1), _CALM, gauge.index))
+        at = max(level.due(), self.now + level.interval // 4)
+        heappush(self._timers, (at, _CALM, gauge.index))
 
     def _calm(self, gauge: Gauge) -> None:
         self._calming.discard(gauge.index)
-        if gauge.meter.calm(self.now):
+        if (gauge.meter.binding or gauge.waiting) and gauge.meter.calm(self.now):
             self.admission.touch(gauge)
         self.watch_calm(gauge)
 
 
-def calm_interval(critical_path: int) -> int:
-    """Microseconds between two moves of an adaptive limit: a 240th of the critical path, at most 10 s.
+def calm_interval(makespan: int) -> int:
+    """Microseconds between two moves of an adaptive limit: a 240th of the run, at most 10 s.
 
     Tied to the plan, so that a run in an emulated cloud that goes 60 times faster adapts 60 times faster.
     """
-    return max(SECOND // 20, min(10 * SECOND, critical_path // 240))
+    return max(SECOND // 20, min(10 * SECOND, makespan // 240))

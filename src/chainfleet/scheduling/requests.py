@@ -115,6 +115,7 @@ def cancel(engine: Engine, _: CancelRequested) -> None:
     if engine.finished is not None or engine.cancelling:
         return
     engine.cancelling = True
+    engine.revive.clear()
     for task in sorted(engine.running):
         _stop(engine, task, CANCEL_REASON)
     engine.cancel_waiting()

@@ -26,8 +26,9 @@ class Slots:
         self.gate_until = -NEVER
         self.throttles = 0
         if adaptive is not None:
-            adaptive.step = max(adaptive.step, 1.0 / max(1.0, capacity))
-            adaptive.floor = min(1.0, max(adaptive.floor, 1.0 / max(1.0, capacity)))
+            one = 1.0 / max(1.0, capacity)
+            adaptive.step, adaptive.fine = max(adaptive.step, one), one
+            adaptive.floor = max(adaptive.floor, one)
 
     def units(self, amount: float) -> int:
         """An amount as this meter counts it."""
@@ -65,11 +66,16 @@ class Slots:
         self._held -= int(units)
 
     def throttled(self, now: int, retry_after: int | None) -> None:
-        """A call behind this limit was answered 429."""
+        """A call behind this limit was answered 429; without a Retry-After it closes for half an interval.
+
+        Otherwise every waiting task would try its luck in turn, and spend an attempt on it.
+        """
         self.throttles += 1
+        if retry_after is None and self.adaptive is not None:
+            retry_after = self.adaptive.interval // 2
         if retry_after is not None:
             self.gate_until = max(self.gate_until, now + retry_after)
-        if self.adaptive is not None and self.adaptive.throttled(now):
+        if self.adaptive is not None and self.adaptive.throttled(now, retry_after or 0):
             self._follow()
 
     def calm(self, now: int) -> bool:
@@ -87,6 +93,11 @@ class Slots:
     def _follow(self) -> None:
         level = 1.0 if self.adaptive is None else self.adaptive.value
         self._room = min(self._capacity, max(_GRAIN, int(self._capacity * level + 1e-6)))
+
+    @property
+    def binding(self) -> bool:
+        """Whether more room would soon be used."""
+        return 2 * self._held >= self._room
 
     @property
     def openness(self) -> float:

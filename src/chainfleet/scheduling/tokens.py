@@ -94,7 +94,7 @@ class Bucket:
         self._full_at = max(self._full_at, now * _FINE + self._tolerance)
         if retry_after is not None:
             self.gate_until = max(self.gate_until, now + retry_after)
-        if self.adaptive is not None and self.adaptive.throttled(now):
+        if self.adaptive is not None and self.adaptive.throttled(now, retry_after or 0):
             self._set_pace(self.adaptive.value, now)
 
     def calm(self, now: int) -> bool:
@@ -117,6 +117,11 @@ class Bucket:
         self._per_token = SECOND * _FINE / (self.rate * pace)
         # A nanosecond per token of slack: each cost is rounded up, and the last token must not wait for it.
         self._tolerance = ceil(self.burst * self._per_token) + ceil(self.burst)
+
+    @property
+    def binding(self) -> bool:
+        """Whether a faster pace would soon be used; who waits for tokens is the limit's to know."""
+        return False
 
     @property
     def openness(self) -> float:
