@@ -81,6 +81,7 @@ def test_a_network_comes_up_is_verified_and_the_second_run_changes_nothing(livin
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_below_quorum_nothing_is_called_a_chain_and_one_more_makes_it_one(configured):
     async def scenario():
         async with configured() as world:
@@ -96,6 +97,7 @@ def test_below_quorum_nothing_is_called_a_chain_and_one_more_makes_it_one(config
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_chain_whose_validators_waited_too_long_is_begun_by_restarting_all_of_them(configured):
     async def scenario():
         async with configured(time_scale=300.0) as world:
@@ -145,6 +147,7 @@ def test_a_crashing_validator_is_named_and_comes_back_when_the_cause_is_gone(con
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_new_configuration_leaves_validators_running_until_they_are_restarted_in_turn(living):
     async def scenario():
         async with living() as world:

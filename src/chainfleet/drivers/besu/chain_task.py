@@ -88,11 +88,7 @@ async def _agreed_heads(attempt: Attempt) -> dict[str, int]:
     """Return the head of every validator that answers; they all have the right block 0."""
     wanted = artefacts.required_outputs(attempt, "besu/genesis/network")["genesis_hash"]
     quorum = quorum_of(attempt.fleet.validator_count).quorum
-
-    async def look(node: Node) -> tuple[str, int]:
-        return await node.genesis_hash(), await node.head()
-
-    answers: dict[str, Any] = answered(await ask_all(await nodes_of(attempt), look))
+    answers: dict[str, Any] = answered(await ask_all(await nodes_of(attempt), Node.heads))
     strangers = sorted(name for name, (genesis, _) in answers.items() if genesis != wanted)
     if strangers:
         hashes = Counter(genesis for genesis, _ in answers.values())

@@ -19,7 +19,7 @@ from chainfleet.model.besu.text import read_hex
 from chainfleet.model.errors import InputError, TaskFailed
 from chainfleet.model.fleet import Fleet
 
-from .node import Node
+from .node import CHAIN_ID, GENESIS, LATEST, PEERS, Node, read_hash
 
 _BLOCKS = 20
 """Recent blocks whose rounds are looked at."""
@@ -179,17 +179,21 @@ class _View:
 
 async def _node_status(node: Node, codec: Codec, now: float) -> NodeStatus:
     try:
-        block = await node.block("latest")
+        answers = await node.ask(LATEST, GENESIS, CHAIN_ID, PEERS, ("web3_clientVersion", ()))
+        refused = next((answer for answer in answers if isinstance(answer, RpcError)), None)
+        if refused is not None:
+            raise refused
+        block, genesis, chain_id, peers, version = answers
         return NodeStatus(
             region=node.region,
             index=node.index,
-            chain_id=await node.chain_id(),
-            genesis_hash=await node.genesis_hash(),
+            chain_id=int(str(chain_id), 16),
+            genesis_hash=read_hash(genesis, node.name),
             head=int(block["number"], 16),
             head_age_s=max(0.0, now - int(block["timestamp"], 16)),
-            peers=await node.peers(),
+            peers=int(str(peers), 16),
             round=_extra(block, codec).round,
-            version=str(await node.call("web3_clientVersion")),
+            version=str(version),
         )
     except (TaskFailed, RpcError, InputError) as error:
         return NodeStatus(node.region, node.index, problem=str(error).splitlines()[0])
@@ -206,8 +210,7 @@ async def _chain_view(node: Node, codec: Codec) -> _View:
     try:
         head = await node.head()
         # Block 1 waited for a quorum to come up: its round says nothing of today.
-        numbers = range(max(2, head - _BLOCKS + 1), head + 1)
-        blocks = await asyncio.gather(*(node.block(hex(number)) for number in numbers))
+        blocks = await node.blocks(max(2, head - _BLOCKS + 1), head)
         prefix = "qbft" if codec is Codec.QBFT else "ibft"
         metrics = await node.call(f"{prefix}_getSignerMetrics")
         votes = await node.call(f"{prefix}_getPendingVotes")

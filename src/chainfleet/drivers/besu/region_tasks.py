@@ -139,7 +139,7 @@ class StartTask:
         expected = _validator(attempt, task.region.name, index)
         wanted = str(artefacts.required_outputs(attempt, "besu/genesis/network")["genesis_hash"])
         try:
-            genesis, key = await node.genesis_hash(), await node.public_key()
+            (genesis, _), key = await node.heads(), await node.public_key()
         except RpcError as error:
             raise TaskFailed(ErrorClass.CHAIN_NOT_READY, f"{node.name}: {error}") from error
         if genesis != wanted:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import httpx2
     from lightkube import AsyncClient
 
+RpcCall = tuple[str, Sequence[Any]]
+"""Method and parameters."""
 Key = tuple[str, str]
 """Kind and name of an object, in a known namespace."""
 
@@ -196,8 +198,30 @@ class Cluster:
             RpcError: the node answered with an error.
             TaskFailed: CHAIN_NOT_READY if nobody answers behind the service, else as for any request.
         """
+        body = _rpc_body(1, method, params)
+        answer = await self._post_rpc(namespace, service, port, body, method, timeout_s)
+        return _rpc_result(method, answer if isinstance(answer, Mapping) else {})
+
+    async def rpc_batch(
+        self, namespace: str, service: str, port: int, calls: Sequence[RpcCall], timeout_s: float = 10
+    ) -> list[Any]:
+        """Call several methods in one request; answers come in the order of the calls.
+
+        An answer is an RpcError where the node refused that call; raises as `rpc` does otherwise.
+        """
+        body = [_rpc_body(number, method, params) for number, (method, params) in enumerate(calls)]
+        what = calls[0][0] if calls else "nothing"
+        answer = await self._post_rpc(namespace, service, port, body, what, timeout_s)
+        if not isinstance(answer, list):
+            _rpc_result(what, answer)  # one error for all of them
+            answer = []
+        by_id = {entry.get("id"): entry for entry in answer}
+        return [_rpc_answer(method, by_id.get(number, {})) for number, (method, _) in enumerate(calls)]
+
+    async def _post_rpc(
+        self, namespace: str, service: str, port: int, body: Any, method: str, timeout_s: float
+    ) -> Any:
         path = f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/"
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         what = f"{method} of {service} in {self.name}"
         try:
             response = await self._http.post(path, json=body, timeout=timeout_s)
@@ -205,19 +229,15 @@ class Cluster:
                 raise TaskFailed(
                     ErrorClass.CHAIN_NOT_READY, f"{what}: no pod answers", fingerprint="besu:no-answer"
                 )
+            answer = _json(response)
             # Besu answers an unknown or disabled method with status 400 and a JSON-RPC error.
-            answer = _json_object(response)
-            if "error" not in answer or answer.get("kind") == "Status":
+            if not isinstance(answer, list) and ("error" not in answer or answer.get("kind") == "Status"):
                 response.raise_for_status()
         except TaskFailed:
             raise
         except Exception as error:
             raise _as_failure(error, what) from error
-        if "error" in answer:
-            problem = answer["error"]
-            code, message = int(problem.get("code", 0)), str(problem.get("message", ""))
-            raise RpcError(method, code, message, problem.get("data"))
-        return answer.get("result")
+        return answer
 
     async def _apply_one(self, manifest: Manifest, *, manager: str, force: bool) -> Manifest:
         from lightkube.types import PatchType
@@ -285,12 +305,31 @@ def _code(error: Exception) -> int:
     return int(getattr(response, "status_code", 0) or getattr(status, "code", 0) or 0)
 
 
-def _json_object(response: httpx2.Response) -> Mapping[str, Any]:
+def _json(response: httpx2.Response) -> Any:
     try:
         answer = response.json()
     except ValueError:
         answer = {}
-    return answer if isinstance(answer, Mapping) else {}
+    return answer if isinstance(answer, Mapping | list) else {}
+
+
+def _rpc_body(number: int, method: str, params: Sequence[Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+def _rpc_answer(method: str, answer: Mapping[str, Any]) -> Any:
+    if "error" in answer:
+        problem = answer["error"]
+        code, message = int(problem.get("code", 0)), str(problem.get("message", ""))
+        return RpcError(method, code, message, problem.get("data"))
+    return answer.get("result")
+
+
+def _rpc_result(method: str, answer: Mapping[str, Any]) -> Any:
+    result = _rpc_answer(method, answer)
+    if isinstance(result, RpcError):
+        raise result
+    return result
 
 
 def _class(kind: str) -> Any:

@@ -58,11 +58,8 @@ async def verify_network(attempt: Attempt) -> Outcome:
 
 async def recent_rounds(node: Node, head: int, codec: Codec) -> list[int]:
     """Return the rounds that sealed the newest blocks, oldest first; a rising one is early trouble."""
-    rounds = []
-    for number in range(max(1, head - _BLOCKS_LOOKED_AT + 1), head + 1):
-        block = await node.block(hex(number))
-        rounds.append(decode_extra_data(read_hex(block["extraData"], "extraData"), codec).round)
-    return rounds
+    blocks = await node.blocks(max(1, head - _BLOCKS_LOOKED_AT + 1), head)
+    return [decode_extra_data(read_hex(block["extraData"], "extraData"), codec).round for block in blocks]
 
 
 async def _look(attempt: Attempt, nodes: list[Node]) -> list[NodeView]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from chainfleet.drivers.besu.artefacts import outputs_or_none, required_outputs, validators
-from chainfleet.drivers.besu.node import Node
+from chainfleet.drivers.besu.node import (
+    CHAIN_ID,
+    GENESIS,
+    HEAD,
+    PEERS,
+    VALIDATORS,
+    Node,
+    read_hash,
+    validator_set,
+)
 from chainfleet.drivers.besu.pacing import Pace
 from chainfleet.drivers.besu.readiness import is_running
 from chainfleet.drivers.driver import Attempt, Outcome
@@ -38,17 +48,17 @@ class NodeView:
 
 async def view_of(node: Node) -> NodeView:
     """Ask one validator everything that verification compares."""
+    calls = (GENESIS, HEAD, PEERS, CHAIN_ID, *VALIDATORS)
+    genesis, *numbers, qbft, ibft = await node.ask(*calls)
+    refused = next((answer for answer in (genesis, *numbers) if isinstance(answer, RpcError)), None)
+    if refused is not None:
+        raise TaskFailed(ErrorClass.CHAIN_NOT_READY, f"{node.name}: {refused}")
+    head, peers, chain_id = (int(str(answer), 16) for answer in numbers)
     try:
-        return NodeView(
-            name=node.name,
-            genesis_hash=await node.genesis_hash(),
-            head=await node.head(),
-            peers=await node.peers(),
-            chain_id=await node.chain_id(),
-            validators=await node.validators(),
-        )
+        found = validator_set((qbft, ibft), node.name)
     except RpcError as error:
         raise TaskFailed(ErrorClass.CHAIN_NOT_READY, f"{node.name}: {error}") from error
+    return NodeView(node.name, read_hash(genesis, node.name), head, peers, chain_id, found)
 
 
 def expected_peers(attempt: Attempt) -> int:
@@ -95,7 +105,7 @@ async def verify_region(attempt: Attempt) -> Outcome:
                 raise _later(
                     f"{ready} of {count} validators of {task.region.name} are ready", "verification:ready"
                 )
-            views = [await view_of(node) for node in _nodes(task, count)]
+            views = await asyncio.gather(*(view_of(node) for node in _nodes(task, count)))
         for view in views:
             check_view(attempt, view)
             check_peers(view, expected_peers(attempt))
