@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -95,7 +96,7 @@ def test_a_barrier_orders_and_does_not_spread_failure(chain_138: Fleet) -> None:
 def test_sequential_is_a_chain(chain_138: Fleet) -> None:
     plan = plan_of(chain_138, Mode.SEQUENTIAL)
     works = [task.id for task in plan.tasks if task.kind is TaskKind.WORK]
-    for before, task in zip(works, works[1:], strict=False):
+    for before, task in itertools.pairwise(works):
         assert before in ancestors(plan, task)
 
 

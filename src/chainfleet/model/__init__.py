@@ -1,0 +1,1 @@
+"""Frozen types: what everything else talks about."""

@@ -33,9 +33,9 @@ class Profile:
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         # resource group 2 s, virtual network 6 s, then security group and addresses 3 s each, in parallel
-        "infrastructure/network": Profile(Estimate(18, 0.25), 900, arm_writes=5, arm_reads=10),
+        "infrastructure/network": Profile(Estimate(18, 0.25), 900, arm_writes=6, arm_reads=12),
         # identity, managed cluster (median 4.7 min, p95 8.4 min), node pool 2–4 min, role assignments 27 s
-        "infrastructure/cluster": Profile(Estimate(480, 0.3), 5400, arm_writes=8, arm_reads=60),
+        "infrastructure/cluster": Profile(Estimate(480, 0.3), 5400, arm_writes=9, arm_reads=60),
         "kubernetes/base": Profile(Estimate(8, 0.3), 600, arm_reads=1),
         "besu/keys": Profile(Estimate(5, 0.3), 300),
         "besu/genesis": Profile(Estimate(2, 0.3), 300),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -57,7 +58,7 @@ def _chain(tasks: Sequence[Task]) -> list[Task]:
     """One after the other, phase by phase; a failure does not hold up what doesn't depend on it."""
     listed = order(_with_barriers(tasks))
     works = [task for task in listed if task.kind is TaskKind.WORK]
-    previous = {task.id: before.id for before, task in zip(works, works[1:], strict=False)}
+    previous = {task.id: before.id for before, task in itertools.pairwise(works)}
     return [
         replace(task, after=(*task.after, previous[task.id])) if task.id in previous else task
         for task in listed
