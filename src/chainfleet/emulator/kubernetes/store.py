@@ -140,11 +140,21 @@ class Store:
             listener(change)
 
     def dump(self) -> Json:
-        """Everything as JSON values."""
+        """Everything as JSON values, but for events: they are kept for an hour at most anyway."""
+        kept = {kind: table for kind, table in self._tables.items() if kind != "events"}
         return {
             "revision": self.revision,
-            "objects": {kind: [item.obj for item in table.values()] for kind, table in self._tables.items()},
+            "objects": {kind: [item.obj for item in table.values()] for kind, table in kept.items()},
         }
+
+    def dump_json(self) -> str:
+        """What `dump` gives as JSON text, joined from the texts that answers are made of."""
+        tables = (
+            f'"{kind}":[{",".join(item.raw.decode() for item in table.values())}]'
+            for kind, table in self._tables.items()
+            if kind != "events"
+        )
+        return f'{{"revision":{self.revision},"objects":{{{",".join(tables)}}}}}'
 
     def load(self, state: Json) -> None:
         """Take up what `dump` gave; watches from before are told that their revision is gone."""
