@@ -42,6 +42,7 @@ def test_without_a_token_it_is_401_and_with_a_wrong_one_403(served: Any) -> None
 def test_what_is_not_there_is_a_status_object(served: Any) -> None:
     answer = served.call("GET", "/api/v1/namespaces/default/configmaps/nope")
     assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {
         "kind": "Status",
         "apiVersion": "v1",

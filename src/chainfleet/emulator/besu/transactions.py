@@ -46,7 +46,7 @@ def outline(raw: str) -> Outline:
 def _integer(fields: rlp.Item, at: int) -> int:
     item = fields[at]
     if not isinstance(item, bytes):
-        raise ValueError("a list where a number should be")
+        raise rlp.RlpError("a list where a number should be")
     return rlp.decode_integer(item)
 
 

@@ -25,6 +25,8 @@ import aiohttp
 from chainfleet.model.errors import EnvironmentProblem
 
 VARIABLE = "CHAINFLEET_ANVIL"
+LOST = -32603
+"""Code of an `RpcError` that means that anvil is gone ("Internal error")."""
 _START_S = 20.0
 """Real seconds that anvil may take to answer; usually it's 0.1."""
 _PR_SET_PDEATHSIG = 1
@@ -173,7 +175,7 @@ class Anvil:
         )
         deadline = asyncio.get_running_loop().time() + _START_S
         while asyncio.get_running_loop().time() < deadline and self._process.returncode is None:
-            with contextlib.suppress(aiohttp.ClientError, OSError):
+            with contextlib.suppress(RpcError):
                 await self.call("eth_chainId")
                 return True
             await asyncio.sleep(0.02)
@@ -189,8 +191,11 @@ class Anvil:
         if self._session is None:
             raise RpcError(-32603, "anvil isn't running")
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
-        async with self._session.post(self.url, json=body) as response:
-            answer = await response.json()
+        try:
+            async with self._session.post(self.url, json=body) as response:
+                answer = await response.json()
+        except (aiohttp.ClientError, OSError) as lost:
+            raise RpcError(LOST, f"anvil doesn't answer: {lost}") from lost
         if error := answer.get("error"):
             raise RpcError(error["code"], error["message"], error.get("data"))
         return answer.get("result")

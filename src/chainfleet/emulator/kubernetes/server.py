@@ -196,13 +196,13 @@ def _plain(answer: Answer) -> web.Response:
 
 
 def _refusal(refused: ApiError) -> web.Response:
-    headers = {}
+    # Exactly this type, as the real server writes it: clients compare it.
+    headers = {"Content-Type": "application/json"}
     if refused.code == HTTPStatus.TOO_MANY_REQUESTS:
         headers["Retry-After"] = "1"
     if refused.code == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="kubernetes"'
-    text = json.dumps(refused.body())
-    return web.Response(status=refused.code, text=text, content_type="application/json", headers=headers)
+    return web.Response(status=refused.code, body=json.dumps(refused.body()).encode(), headers=headers)
 
 
 def _kind_in(path: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..seams import Clock, ClusterSpec, Faults, PublicAddresses
+from ..seams import Clock, ClusterSpec, FaultKind, Faults, PublicAddresses
 from .addresses import AddressBook
 from .node.program import Programs
 from .node.timing import Span
@@ -52,8 +52,9 @@ class World:
         return self.objects.store
 
     def draw(self, span: Span) -> float:
-        """A duration in emulated seconds, longer while a fault slows the region."""
-        return span.draw(self.rng)
+        """A duration in emulated seconds, longer while a fault slows the region's pods."""
+        slow = self.faults.strike(FaultKind.SLOW, region=self.spec.region, resource="Pod")
+        return span.draw(self.rng, slow.factor if slow else 1.0)
 
     def event(self, about: Json, reason: str, message: str, *, source: str, kind: str = "Normal") -> None:
         """Record an `Event` about an object; repeating it raises its count."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from .timing import CONTAINER_START, backoff
 from .volumes import MountedFiles, environment, missing_environment
 
 Json = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 KILLED = 137
 REAL_PROBE_S = 1.0
@@ -164,6 +167,11 @@ class ContainerRun:
         try:
             await asyncio.wait({running, killed}, return_when=asyncio.FIRST_COMPLETED)
             return running.result() if running.done() else KILLED
+        except Exception as bug:
+            # A program that fails in itself must look like a crash, not silence its pod for ever.
+            _log.exception("container %s of %s", self.spec["name"], self._identity.pod)
+            self.log.write(f"emulated program failed: {bug}")
+            return 1
         finally:
             for task in (running, killed):
                 task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,15 @@ from .volumes import claims, missing
 
 Json = dict[str, Any]
 
+_log = logging.getLogger(__name__)
+
 KUBELET = "kubelet"
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A pod's life must not end unnoticed by a fault of ours."""
+    if not task.cancelled() and (bug := task.exception()):
+        _log.error("%s ended: %r", task.get_name(), bug, exc_info=bug)
 
 
 class PodLife:
@@ -52,6 +61,7 @@ class PodLife:
         self._init: list[ContainerRun] = []
         self._ended = False
         self._task = asyncio.create_task(self._live(), name=f"pod {pod['metadata']['name']}")
+        self._task.add_done_callback(_report)
 
     @property
     def pod(self) -> Json:
