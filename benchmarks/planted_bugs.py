@@ -1,6 +1,6 @@
 """Does the net hold? Plants one bug at a time in a copy of the sources and lets the simulation find it.
 
-    python benchmarks/planted_bugs.py [--seeds 400]
+python benchmarks/planted_bugs.py [--seeds 400]
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ BUGS = (
     Bug("Retry-After does not close the slots", "slots", "if retry_after is not None:", "if retry_after is None and retry_after:"),
     Bug("Retry-After is no bound for the task itself", "retry", "return asked + mix(", "return mix("),
     Bug("a bucket holds twice its burst", "tokens", "+ ceil(self.burst)\n", "* 2 + ceil(self.burst)\n"),
-    Bug("a bucket is paced above its rate", "tokens", "PACE = 0.98", "PACE = 1.2"),
+    Bug("a bucket is paced above its rate", "tokens", "PACE = 0.981", "PACE = 1.2"),
     Bug("one slot too many", "slots", "held + units > self._room:", "held + units > self._room + 1000:"),
     Bug("a late result is believed", "attempts", "task in engine.running and engine.attempts[task] == attempt", "task in engine.running"),
     Bug("dependents of a failed task start", "board", "if entry & 1 == 0 and not is_met(self.states[done]):", "if False:"),
@@ -80,8 +80,12 @@ BUGS = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=400, help="worlds to search before a bug counts as missed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=400, help="worlds to search before a bug counts as missed"
+    )
     options = parser.parse_args()
     print("| planted bug | caught | by | after s |\n| --- | --- | --- | --- |")
     missed = sum(not _hunt(bug, options.seeds) for bug in BUGS)
@@ -92,7 +96,11 @@ def main() -> int:
 def _hunt(bug: Bug, seeds: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "chainfleet"
-        shutil.copytree(ROOT / "src" / "chainfleet", copy, ignore=shutil.ignore_patterns("__pycache__", "emulator", "drivers"))
+        shutil.copytree(
+            ROOT / "src" / "chainfleet",
+            copy,
+            ignore=shutil.ignore_patterns("__pycache__", "emulator", "drivers"),
+        )
         source = copy / "scheduling" / f"{bug.file}.py"
         text = source.read_text()
         if text.count(bug.right) < 1:

@@ -1,8 +1,8 @@
 """The long simulation: random deployments with crashes, checked after every event.
 
-    python benchmarks/simulation.py                     # one million events
-    python benchmarks/simulation.py --minutes 60        # an hour, with a fresh seed
-    python benchmarks/simulation.py --seed 2510         # play one seed again
+python benchmarks/simulation.py                     # one million events
+python benchmarks/simulation.py --minutes 60        # an hour, with a fresh seed
+python benchmarks/simulation.py --seed 2510         # play one seed again
 """
 
 from __future__ import annotations
@@ -43,13 +43,18 @@ def _play(first: int, events: int, minutes: float | None, most_fouls: int) -> in
                 break
         done, crashes, runs = done + world.events, crashes + world.crashes, runs + 1
     took = time.monotonic() - began
-    print(f"seeds {first} to {first + runs - 1}: {runs:,} runs, {done:,} events, {crashes:,} crashes of the", end=" ")
+    print(
+        f"seeds {first} to {first + runs - 1}: {runs:,} runs, {done:,} events, {crashes:,} crashes of the",
+        end=" ",
+    )
     print(f"coordinator, {fouls} broken invariants, {took:.0f} s ({done / took:,.0f} events/s)")
     return 1 if fouls else 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=1_000_000, help="events to play")
     parser.add_argument("--minutes", type=float, help="play for so long instead")
     parser.add_argument("--first", type=int, help="first seed; a fresh one if not given")

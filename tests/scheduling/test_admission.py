@@ -58,7 +58,7 @@ def test_tokens_are_spent_up_to_the_burst_and_then_paced() -> None:
     hand = Hand(plan)
     commands = hand.tell(RunStarted(), 10.0)
     wakes = [c.at for c in commands if isinstance(c, WakeAt)]
-    assert wakes == [10 + 0.510205], "98 % of two per second"
+    assert wakes == [10 + 0.509684], "98.1 % of two per second"
     assert hand.wait(10.5) == []
     assert hand.wait(wakes[0]) == ["t3"]
     assert len(hand.wait(60.0)) == 2

@@ -52,7 +52,9 @@ def _limits(rng: Random) -> tuple[Limit, ...]:
         for i in range(rng.randint(0, 3))
     ]
     limits += [
-        Limit(f"api{i}", LimitKind.TOKENS, rng.randint(1, 20), rng.choice((0.2, 1.0, 5.0)), rng.random() < 0.5)
+        Limit(
+            f"api{i}", LimitKind.TOKENS, rng.randint(1, 20), rng.choice((0.2, 1.0, 5.0)), rng.random() < 0.5
+        )
         for i in range(rng.randint(0, 2))
     ]
     if rng.random() < 0.5:
@@ -65,8 +67,12 @@ def _demands(rng: Random, limits: tuple[Limit, ...]) -> tuple[Demand, ...]:
     for limit in limits:
         if rng.random() < 0.5:
             heavy = rng.random() < 0.15
-            amount = limit.capacity if heavy else min(limit.capacity, max(1, limit.capacity * rng.random() / 3))
-            out.append(Demand(limit.name, round(amount, 1) if limit.kind is LimitKind.MEMORY else round(amount)))
+            amount = (
+                limit.capacity if heavy else min(limit.capacity, max(1, limit.capacity * rng.random() / 3))
+            )
+            out.append(
+                Demand(limit.name, round(amount, 1) if limit.kind is LimitKind.MEMORY else round(amount))
+            )
     return tuple(out)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import (
     AttemptFailed,
     AttemptSucceeded,
@@ -17,14 +16,12 @@ from chainfleet.model.event import (
     Command,
     Event,
     Finish,
-    GateDecided,
     Incident,
     LimitObserved,
     OpenGate,
     PauseRequested,
     ResumeRequested,
     RetryRequested,
-    RunStarted,
     SkipRequested,
     StartAttempt,
     StateChanged,
@@ -70,7 +67,7 @@ class Referee:
         self.state = dict.fromkeys(self.tasks, S.WAITING)
         self.reason = dict.fromkeys(self.tasks, "")
         self.attempts: Counter[str] = Counter()
-        self.tokens = {l.name: l.capacity for l in plan.limits if l.kind is LimitKind.TOKENS}
+        self.tokens = {x.name: x.capacity for x in plan.limits if x.kind is LimitKind.TOKENS}
         self.tokens_at = 0.0
         self.now = 0.0
         self.succeeded: set[str] = set()
@@ -142,7 +139,9 @@ class Referee:
                 case StartAttempt():
                     self._start(command)
                 case CancelAttempt():
-                    must(self.running.get(command.task) == command.attempt, "stops what does not run", command)
+                    must(
+                        self.running.get(command.task) == command.attempt, "stops what does not run", command
+                    )
                 case OpenGate():
                     must(self.state[command.task] is S.AT_GATE, "opens a gate that is not reached", command)
                     must(self.tasks[command.task].kind is TaskKind.GATE, "no gate", command)
@@ -159,7 +158,9 @@ class Referee:
         old = self.state[change.task]
         must(change.state in LEGAL[old], change.task, old, "->", change.state, change.reason)
         task = self.tasks[change.task]
-        if change.state in (S.READY, S.RUNNING, S.AT_GATE) or (task.kind is TaskKind.BARRIER and change.state is S.SUCCEEDED):
+        if change.state in (S.READY, S.RUNNING, S.AT_GATE) or (
+            task.kind is TaskKind.BARRIER and change.state is S.SUCCEEDED
+        ):
             must(self._open(task), change.task, "goes on to", change.state, "before its predecessors")
         if change.state is S.BACKING_OFF:
             self._backs_off(change)
@@ -184,7 +185,9 @@ class Referee:
         must(self.failures[task.id] < task.max_attempts, task.id, "is tried too often")
         self.retries[task.region] += 1
         self.retries["all of them"] += 1
-        must(task.region is None or self.retries[task.region] <= policy.region_budget, "region's retry budget")
+        must(
+            task.region is None or self.retries[task.region] <= policy.region_budget, "region's retry budget"
+        )
         work = sum(t.kind is TaskKind.WORK for t in self.plan.tasks)
         must(self.retries["all of them"] <= int(policy.run_budget * work) + 10, "run's retry budget")
 
@@ -210,12 +213,18 @@ class Referee:
         allowed = self._allowed()
         failed = {self.tasks[t].region for t, s in self.state.items() if s is S.FAILED} - {None}
         if allowed is not None and len(failed) > allowed and task.region is not None:
-            must(task.region in self.begun, "begins region", task.region, "with", len(failed), "failed already")
+            must(
+                task.region in self.begun, "begins region", task.region, "with", len(failed), "failed already"
+            )
 
     def _allowed(self) -> int | None:
         budget = self.plan.policy.budget
         regions = len({t.region for t in self.plan.tasks} - {None})
-        bounds = [b for b in (budget.regions, None if budget.percent is None else int(regions * budget.percent / 100)) if b is not None]
+        bounds = [
+            b
+            for b in (budget.regions, None if budget.percent is None else int(regions * budget.percent / 100))
+            if b is not None
+        ]
         return min(bounds, default=None)
 
     def _draw(self, task: Task) -> None:
@@ -225,7 +234,11 @@ class Referee:
             self.tokens[name] = min(limit.capacity, grown)
         self.tokens_at = self.now
         for demand in task.demands:
-            must(self.now >= self.closed_until.get(demand.limit, 0.0) - SLACK, "ignores Retry-After of", demand.limit)
+            must(
+                self.now >= self.closed_until.get(demand.limit, 0.0) - SLACK,
+                "ignores Retry-After of",
+                demand.limit,
+            )
             if demand.limit in self.tokens:
                 self.tokens[demand.limit] -= demand.amount
                 must(self.tokens[demand.limit] >= -1e-3, "overdraws", demand.limit, self.tokens[demand.limit])
@@ -287,7 +300,9 @@ class Referee:
         must(got == dict(want), "counts", got, "are not", dict(want))
         for view in scheduler.limits():
             if view.kind is not LimitKind.TOKENS:
-                must(abs(view.in_use - self.held(view.name)) < 1e-6, "holds", view, "not", self.held(view.name))
+                must(
+                    abs(view.in_use - self.held(view.name)) < 1e-6, "holds", view, "not", self.held(view.name)
+                )
             must(view.current_capacity > 0, "nothing left of", view)
         scheduler.bottleneck(self.now)
         must(scheduler.remaining_s(self.now) >= 0, "negative remaining time")
@@ -331,5 +346,3 @@ class Referee:
         for region, verdict in finish.regions.items():
             fine = all(self._met(t.id) for t in self.plan.tasks if t.region == region)
             must(fine == (verdict is Verdict.SUCCEEDED), region, verdict)
-
-

@@ -7,6 +7,9 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
+from simulated_plans import random_plan
+from simulated_referee import Foul, Referee, must
+
 from chainfleet.ledger.projection import RunView
 from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import (
@@ -32,9 +35,6 @@ from chainfleet.model.event import (
 from chainfleet.model.task import Plan
 from chainfleet.scheduling.requests import resumed
 from chainfleet.scheduling.scheduler import Scheduler
-
-from simulated_plans import random_plan
-from simulated_referee import Foul, Referee, must
 
 _FINAL = (ErrorClass.CONFIGURATION, ErrorClass.AUTHORISATION, ErrorClass.INTERNAL, ErrorClass.QUOTA)
 _PASSING = (
@@ -97,7 +97,9 @@ class World:
                 self._crash()
             if self._requests and self.rng.random() < 0.1:
                 self._request()
-        must(self.referee.finish is not None or self.referee.paused, "nothing is due, yet the run is not over")
+        must(
+            self.referee.finish is not None or self.referee.paused, "nothing is due, yet the run is not over"
+        )
         if self.referee.paused and self.referee.finish is None:
             self._tell(ResumeRequested())
             self._play()
@@ -133,7 +135,15 @@ class World:
         self.referee.now = self.now
         self.referee.forget()
         for task, state in self.referee.state.items():
-            must(self.view.states[task] is state, "the ledger says", self.view.states[task], "of", task, "not", state)
+            must(
+                self.view.states[task] is state,
+                "the ledger says",
+                self.view.states[task],
+                "of",
+                task,
+                "not",
+                state,
+            )
         event = resumed(self.view.states, self.view.reasons, self.view.attempts)
         self._forget_what_is_not_over(event)
         self._begin(event)

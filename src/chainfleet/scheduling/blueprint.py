@@ -9,10 +9,11 @@ from array import array
 from collections.abc import Mapping
 from copy import copy
 
-from chainfleet.model.task import Estimate, Limit, LimitKind, Plan
+from chainfleet.model.task import Estimate, LimitKind, Plan
 
 from .graph import Graph
 from .ranking import Order, expected_durations, order_by, upward_rank
+from .units import SECOND
 
 
 class Blueprint:
@@ -41,16 +42,20 @@ class Blueprint:
         self.expected_makespan = max(self.critical_path, self._most_work())
 
     def _most_work(self) -> int:
-        """Microseconds in which the busiest of the slots and the memory passes all its work."""
-        graph, work = self.graph, [0] * len(self.graph.classes)
+        """Microseconds in which the busiest limit passes all its work, or all its tokens."""
+        graph = self.graph
+        work, tasks = [0] * len(graph.classes), [0] * len(graph.classes)
         for demands, duration in zip(graph.demand_class, self.durations, strict=True):
             work[demands] += duration
-        total = [0.0] * len(self.plan.limits)
+            tasks[demands] += 1
+        passed = [0.0] * len(self.plan.limits)
         for demands, row in enumerate(graph.classes):
-            for limit, amount in row:
-                total[limit] += work[demands] * amount
-        limits = zip(total, self.plan.limits, strict=True)
-        return int(max((w / limit.capacity for w, limit in limits if _holds(limit)), default=0.0))
+            for index, amount in row:
+                limit = self.plan.limits[index]
+                tokens = limit.kind is LimitKind.TOKENS
+                speed = limit.rate_per_s / SECOND if tokens else limit.capacity
+                passed[index] += amount * (tasks[demands] if tokens else work[demands]) / speed
+        return int(max(passed, default=0.0))
 
     def ordered(self, order: Order) -> Blueprint:
         """The same with another order."""
@@ -67,7 +72,3 @@ class Blueprint:
                     out[self.graph.index[name]] = estimate.sigma
             self._sigmas = out
         return self._sigmas
-
-
-def _holds(limit: Limit) -> bool:
-    return limit.kind is not LimitKind.TOKENS
