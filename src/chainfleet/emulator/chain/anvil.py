@@ -87,7 +87,7 @@ def find_anvil(environ: Mapping[str, str], project: Path | None = None) -> Path:
         return Path(found)
     raise EnvironmentProblem(
         "anvil isn't installed: the emulated chains need it",
-        way_out=f"run `make setup` (it installs tools/anvil), or name the binary in {VARIABLE}",
+        way_out=f"run `make setup` (it installs tools/anvil), put anvil on PATH, or name it in {VARIABLE}",
     )
 
 
