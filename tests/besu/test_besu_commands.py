@@ -77,6 +77,23 @@ def test_quorum():
     assert "quorum: 32" in run("quorum", "48")
 
 
+def test_an_existing_key_is_imported_before_the_first_deployment(vectors, tmp_path, monkeypatch):
+    monkeypatch.delenv("CHAINFLEET_KEYSTORE_PASSWORD", raising=False)
+    (tmp_path / "fleet.yaml").write_text(
+        "name: net\nnetwork: {chain_id: 138}\nregions:\n"
+        + "".join(f"  - {{name: {n}}}\n" for n in ("northeurope", "westeurope", "uksouth"))
+    )
+    (tmp_path / "nodekey").write_text(vectors["keys"][0]["private_key"] + "\n")
+    place = [str(tmp_path / "fleet.yaml"), "uksouth"]
+    state = ["--state", str(tmp_path / "state")]
+    printed = run("import-key", *place, "1", str(tmp_path / "nodekey"), *state)
+    assert printed == f"uksouth-1 is {vectors['keys'][0]['address']}"
+    with pytest.raises(ChainfleetError, match="already serves uksouth-1"):
+        run("import-key", *place, "0", str(tmp_path / "nodekey"), *state)
+    with pytest.raises(ChainfleetError, match="no validator uksouth-2"):
+        run("import-key", *place, "2", str(tmp_path / "nodekey"), *state)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text", "said"),
     [

@@ -94,7 +94,9 @@ class EmulatedRegions:
     def _besu(self) -> BesuWorld:
         self.book = AddressBook()
         anvil = find_anvil(os.environ, ROOT)
-        return BesuWorld(clock=self.clock, addresses=self.book, anvil=anvil, folder=self.folder, wall=self.wall)
+        return BesuWorld(
+            clock=self.clock, addresses=self.book, anvil=anvil, folder=self.folder, wall=self.wall
+        )
 
     async def __aenter__(self) -> EmulatedRegions:
         endpoints = {}

@@ -47,6 +47,20 @@ def test_what_somebody_else_changed_or_deleted_is_put_right(regions):
     asyncio.run(scenario())
 
 
+def test_a_field_that_somebody_else_changed_by_force_is_noticed_without_a_write(regions):
+    async def scenario():
+        async with regions() as world:
+            cluster = await world.cluster("alpha")
+            await cluster.apply([config_map(colour="blue")], fence=lambda: None)
+            assert await cluster.are_applied([config_map(colour="blue")])
+            await cluster.patch(config_map(colour="red"), manager="kubectl", force=True)
+            before = world.changes()
+            assert not await cluster.are_applied([config_map(colour="blue")])
+            assert world.changes() == before
+
+    asyncio.run(scenario())
+
+
 def test_undo_removes_what_was_made(regions):
     async def scenario():
         async with regions() as world:

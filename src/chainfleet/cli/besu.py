@@ -1,6 +1,5 @@
 """`chainfleet besu …`: by hand what the deployment computes, to check it against Besu's own tools."""
 
-
 from __future__ import annotations
 
 import json
@@ -139,6 +138,109 @@ def quorum(
     rule = quorum_of(validators)
     found = {"quorum": rule.quorum, "byzantine": rule.byzantine, "crash": rule.crash, "votes": rule.votes}
     _show(found, as_json=as_json)
+
+
+Fleet = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
+State = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
+]
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
+]
+Region = Annotated[str, typer.Argument(metavar="REGION", help="Name of the region.")]
+
+
+@app.command()
+def chain(fleet: Fleet, state: State = None, env_file: EnvFile = None, as_json: AsJson = False) -> None:
+    """Show what the network says of itself now: heads, peers, rounds, votes. Exit code 6 if something is wrong.
+
+    Example: chainfleet besu chain examples/chain-138.yaml
+    """
+    from .besu_network import run_chain
+    from .options import TargetOptions
+
+    raise typer.Exit(run_chain(fleet, TargetOptions(state, env_file=env_file), as_json=as_json))
+
+
+@app.command()
+def restart(
+    fleet: Fleet,
+    state: State = None,
+    env_file: EnvFile = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Also those that run what is configured.")] = False,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Validators per group.")] = 1,
+) -> None:
+    """Restart validators in turn, each only while the chain is calm: an upgrade, after `deploy` configured it.
+
+    Example: chainfleet besu restart examples/chain-138.yaml --at-once 4
+    """
+    from .besu_network import run_restart
+    from .options import TargetOptions
+
+    raise typer.Exit(
+        run_restart(fleet, TargetOptions(state, env_file=env_file), everybody=everybody, at_once=at_once)
+    )
+
+
+@app.command("vote")
+def vote_command(
+    fleet: Fleet,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Whom to add or drop.")],
+    add: Annotated[bool, typer.Option("--add/--drop", help="Add it, or drop it.")],
+    state: State = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Have N/2 + 1 validators vote to add or drop one, and wait until the set has changed.
+
+    Example: chainfleet besu vote examples/chain-138.yaml 0x9391…5b8a --drop
+    """
+    from .besu_network import run_vote
+    from .options import TargetOptions
+
+    raise typer.Exit(run_vote(fleet, TargetOptions(state, env_file=env_file), address, add=add))
+
+
+@app.command()
+def stop(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile = None) -> None:
+    """Stop a region's validators, if the chain goes on without them.
+
+    Example: chainfleet besu stop examples/chain-138.yaml japanwest
+    """
+    from .besu_network import run_scale
+    from .options import TargetOptions
+
+    raise typer.Exit(run_scale(fleet, TargetOptions(state, env_file=env_file), region, up=False))
+
+
+@app.command()
+def start(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile = None) -> None:
+    """Start a region's validators and wait until they caught up.
+
+    Example: chainfleet besu start examples/chain-138.yaml japanwest
+    """
+    from .besu_network import run_scale
+    from .options import TargetOptions
+
+    raise typer.Exit(run_scale(fleet, TargetOptions(state, env_file=env_file), region, up=True))
+
+
+@app.command("import-key")
+def import_key(
+    fleet: Fleet,
+    region: Region,
+    index: Annotated[int, typer.Argument(metavar="INDEX", help="Which of the region's validators, from 0.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A node key file.")],
+    state: State = None,
+) -> None:
+    """Take over an existing node key, before the network's first deployment.
+
+    Example: chainfleet besu import-key examples/chain-138.yaml japanwest 0 ./nodekey
+    """
+    from .besu_network import run_import_key
+    from .options import TargetOptions
+
+    validator = run_import_key(fleet, TargetOptions(state), region, index, file)
+    typer.echo(f"{validator.name} is {validator.address}")
 
 
 def _show(value: dict[str, Any], *, as_json: bool) -> None:

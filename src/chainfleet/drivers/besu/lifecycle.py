@@ -177,8 +177,14 @@ async def vote(operation: Operation, address: str, *, add: bool) -> tuple[str, .
 
 
 async def _open_gate(operation: Operation, leaving: int) -> None:
+    """Wait until the chain is calm and seen to advance."""
+    first = (await operation.status()).head
+
     async def calm() -> None:
-        problem = gate_problem(await operation.status(), operation.fleet, leaving)
+        status = await operation.status()
+        problem = gate_problem(status, operation.fleet, leaving)
+        if problem is None and (status.head or 0) <= (first or 0):
+            problem = f"the head stands at {status.head}"
         if problem is not None:
             raise _not_ready(f"the gate stays shut: {problem}", "besu:gate")
 

@@ -1,0 +1,157 @@
+"""The `chainfleet besu` commands that look at, or work on, a network that lives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from chainfleet.drivers.besu.lifecycle import Operation, rolling_restart, start_region, stop_region, vote
+from chainfleet.drivers.besu.observation import ChainStatus, observe_chain
+from chainfleet.drivers.kubernetes import clusters
+from chainfleet.model.errors import InputError
+from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.operations import Environment, open_environment, scaled, task_environ
+
+from .options import TargetOptions, load, open_target
+
+if TYPE_CHECKING:
+    from chainfleet.drivers.besu.keys import Validator
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What reaching the clusters takes."""
+
+    environ: Mapping[str, str]
+    outputs: Callable[[str], Mapping[str, Any]]
+
+
+def run_chain(path: Path, target: TargetOptions, *, as_json: bool) -> int:
+    """Show what the network says of itself; exit code 6 where something is wrong."""
+
+    async def look(operation: Operation) -> ChainStatus:
+        return await observe_chain(operation.fleet, operation.access, operation.clock())
+
+    status = _on_network(path, target, look)
+    if as_json:
+        typer.echo(json.dumps(status.to_json()))
+    else:
+        _print(status)
+    return 0 if status.healthy else 6
+
+
+def run_restart(path: Path, target: TargetOptions, *, everybody: bool, at_once: int) -> int:
+    """Restart validators in turn; those that already run what is configured only if asked for."""
+
+    async def restart(operation: Operation) -> tuple[str, ...]:
+        return await rolling_restart(operation, outdated_only=not everybody, at_once=at_once)
+
+    done = _on_network(path, target, restart)
+    typer.echo(f"restarted {len(done)} validators" if done else "all run what is configured")
+    return 0
+
+
+def run_vote(path: Path, target: TargetOptions, address: str, *, add: bool) -> int:
+    """Vote a validator in or out."""
+
+    async def cast(operation: Operation) -> tuple[str, ...]:
+        return await vote(operation, address, add=add)
+
+    after = _on_network(path, target, cast)
+    typer.echo(f"{len(after)} validators")
+    return 0
+
+
+def run_scale(path: Path, target: TargetOptions, region: str, *, up: bool) -> int:
+    """Start or stop a region's validators."""
+
+    async def scale(operation: Operation) -> int:
+        return await (start_region if up else stop_region)(operation, region)
+
+    changed = _on_network(path, target, scale)
+    typer.echo(f"{'started' if up else 'stopped'} {changed} validators of {region}")
+    return 0
+
+
+def run_import_key(path: Path, target: TargetOptions, region: str, index: int, file: Path) -> Validator:
+    """Take over an existing node key for a validator that has none yet."""
+    import os
+
+    from chainfleet.drivers.besu.files import read_text
+    from chainfleet.drivers.besu.keys import KeyStore, validators_of
+    from chainfleet.model.besu.identity import read_key_file
+
+    fleet = load(path).fleet
+    if (region, index) not in validators_of(fleet):
+        raise InputError(f"the fleet has no validator {region}-{index}")
+    text = read_text(file)
+    if text is None:
+        raise InputError(f"there is no file {file}")
+    workspace = target.state_folder(fleet.name).prepare().workspace
+    return KeyStore.of(workspace, os.environ).add(region, index, read_key_file(text, str(file)))
+
+
+def _on_network(path: Path, target: TargetOptions, work: Callable[[Operation], Awaitable[Result]]) -> Result:
+    declared = load(path)
+    state = target.state_folder(declared.fleet.name)
+    if not state.ledger.exists():
+        raise InputError(
+            f"{state.root} has no ledger: nothing was deployed from here", way_out="deploy first"
+        )
+    with open_target(target, state) as cloud:
+        fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
+        with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
+            operation = _operation(fleet, environment, real_time=cloud.time_scale == 1)
+            return asyncio.run(_closing(work(operation)))
+
+
+async def _closing(work: Awaitable[Result]) -> Result:
+    try:
+        return await work
+    finally:
+        await clusters().close()
+
+
+def _operation(fleet: Fleet, environment: Environment, *, real_time: bool) -> Operation:
+    keys = environment.outputs.get("besu/keys/network")
+    if keys is None:
+        raise InputError("this network has no keys yet", way_out="deploy first")
+
+    def fence() -> None:
+        environment.lease.renew()
+        environment.lease.check()
+
+    return Operation(
+        fleet=fleet,
+        access=Sight(environment.environ, environment.outputs.__getitem__),
+        log=lambda line: typer.echo(line, err=True),
+        fence=fence,
+        addresses={f"{row['region']}-{row['index']}": row["address"] for row in keys["validators"]},
+        # Where the cloud's time is not ours, the age of a block can't be told; that blocks come, can.
+        clock=time.time if real_time else lambda: 0.0,
+    )
+
+
+def _print(status: ChainStatus) -> None:
+    typer.echo(
+        f"validators  {status.answering} of {status.validators} answer, quorum {status.quorum}, "
+        f"margin {status.margin}, peers {status.peers_min} at least"
+    )
+    typer.echo(f"head        block {status.head}, {status.head_age_s or 0:.0f} s old, spread {status.spread}")
+    typer.echo(f"genesis     {status.genesis_hash}")
+    rounds = f"{sum(map(bool, status.rounds))} of {len(status.rounds)} recent blocks needed more than one"
+    typer.echo(f"rounds      {rounds}; {status.seals_min} seals at least")
+    for region in status.regions:
+        head = "-" if region.head is None else region.head
+        typer.echo(f"  {region.region:<20} {region.answering}/{region.validators}  head {head}")
+    for problem in status.problems:
+        typer.echo(f"problem     {problem}")
