@@ -332,10 +332,11 @@ contract Aggregator is IAggregator, AccessControlDefaultAdminRules {
 
     /// @dev A finished round in Chainlink's form.
     function _roundData(uint256 roundId) private view returns (uint80, int256, uint256, uint256, uint80) {
-        Round memory round = _rounds[roundId];
+        Round storage round = _rounds[roundId];
+        uint80 answeredInRound = round.answeredInRound;
         // The exact string of FluxAggregator: consumers know it.
-        require(round.answeredInRound > 0, "No data present");
-        return (uint80(roundId), round.answer, round.startedAt, round.updatedAt, round.answeredInRound);
+        require(answeredInRound > 0, "No data present");
+        return (uint80(roundId), round.answer, round.startedAt, round.updatedAt, answeredInRound);
     }
 
     /// @dev Number of the latest answered round.

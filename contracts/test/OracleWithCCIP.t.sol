@@ -9,6 +9,7 @@ import {IAggregator} from "../src/IAggregator.sol";
 import {IOracleWithCCIP} from "../src/IOracleWithCCIP.sol";
 import {OracleWithCCIP} from "../src/OracleWithCCIP.sol";
 import {Lane} from "./Lane.sol";
+import {Cheats} from "./Support.sol";
 import {Purseless, StubRouter} from "./mocks/StubRouter.sol";
 
 contract SendTest is Lane {
@@ -276,6 +277,16 @@ contract ReceiveTest is Lane {
         (ok,,) = router.deliver(address(oracle), round("b", 2, 100), 150_000);
         yes(ok, "150k takes the round");
         equal(oracle.latestRound(), 2);
+    }
+
+    function test_aMessageKeptForLackOfGasSaysSo() public {
+        cheats.recordLogs();
+        (bool ok,,) = router.deliver(address(oracle), round("a", 1, 100), 75_000);
+        yes(ok, "kept");
+        Cheats.Log[] memory logs = cheats.getRecordedLogs();
+        equal(logs[0].topics[0], IOracleWithCCIP.MessageFailed.selector);
+        (, bytes memory reason) = abi.decode(logs[0].data, (bytes32, bytes));
+        equal(bytes32(bytes4(reason)), bytes32(IOracleWithCCIP.OracleWithCCIPInsufficientGas.selector));
     }
 
     /// Whatever the gas limit: the round is taken, or the message is kept, or the delivery fails as a whole.
