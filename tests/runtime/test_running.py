@@ -15,7 +15,7 @@ import pytest
 from chainfleet.model.errors import ErrorClass, LeaseLost
 from chainfleet.model.event import CancelRequested, TaskState, Verdict
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.task import Mode, Plan
+from chainfleet.model.task import Mode, Plan, Task
 from chainfleet.runtime import operations
 from chainfleet.runtime.operations import (
     Environment,
@@ -60,7 +60,11 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     world = tmp_path / "world"
     world.mkdir()
     made = toy.FolderDriver(world)
-    monkeypatch.setattr(operations, "driver_of", lambda _task: made)
+
+    async def of(_drivers: operations.Drivers, _task: Task) -> Any:
+        return made
+
+    monkeypatch.setattr(operations.Drivers, "of", of)
     return made
 
 
@@ -143,7 +147,8 @@ def test_a_cancelled_run_goes_on_where_it_stopped(environment: Environment, fast
         task = asyncio.create_task(
             start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda c: holder.append(c) or [])
         )
-        await asyncio.sleep(0.25)
+        while len(driver.effects()) < 20:
+            await asyncio.sleep(0.01)
         holder[0].send(CancelRequested())
         return await task
 

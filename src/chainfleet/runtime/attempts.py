@@ -89,7 +89,7 @@ async def run_attempt(
 
 
 async def _carry_out(attempt: Attempt, driver_of: DriverOf, *, undo: bool) -> Outcome:
-    driver = driver_of(attempt.task)
+    driver = await driver_of(attempt.task)
     if undo:
         attempt.fence()
         return await driver.undo(attempt)

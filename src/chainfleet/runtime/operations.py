@@ -26,7 +26,7 @@ from chainfleet.scheduling.planning.selection import matches
 from .attempts import Surroundings, run_attempt
 from .coordinator import Coordinator, Observer
 from .gates import decide_gate
-from .registry import driver_of
+from .registry import Drivers
 from .state import StateFolder
 
 
@@ -170,12 +170,13 @@ async def _run(
     undo: bool = False,
 ) -> RunResult:
     progress: dict[str, str] = {}
+    drivers = Drivers()
     coordinator = Coordinator(
         plan=plan,
         run=run,
         ledger=environment.ledger,
         lease=environment.lease,
-        run_attempt=lambda task, start: run_attempt(task, start, surroundings, driver_of, undo=undo),
+        run_attempt=lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo),
         decide_gate=decide_gate,
         offset_s=offset_s,
     )

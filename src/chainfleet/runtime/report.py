@@ -97,7 +97,7 @@ def _facts(fleet: Fleet, view: RunView) -> Iterable[tuple[str, str]]:
 def _gantt(fleet: Fleet, view: RunView) -> str:
     """One lane per region (and one for the network), bars of attempts stacked where they overlap."""
     assert view.plan is not None
-    scale = (_WIDTH - _LEFT - 10) / max(view.last, 1e-6)
+    scale = (_WIDTH - _LEFT - 30) / max(view.last, 1e-6)
     region_of = {task.id: task.region for task in view.plan.tasks}
     parts: list[str] = []
     y = 20
