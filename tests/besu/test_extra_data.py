@@ -168,6 +168,44 @@ def test_lists_nested_without_end_are_refused():
         rlp.decode(data)
 
 
+@pytest.mark.parametrize(
+    ("codec", "add", "bytes_of_the_vote"),
+    [
+        (Codec.QBFT, True, "d794" + "ab" * 20 + "81ff"),
+        (Codec.QBFT, False, "d694" + "ab" * 20 + "80"),
+        (Codec.IBFT, True, "d794" + "ab" * 20 + "81ff"),
+        (Codec.IBFT, False, "d694" + "ab" * 20 + "00"),
+    ],
+)
+def test_votes_are_written_as_each_protocol_writes_them(codec, add, bytes_of_the_vote):
+    extra = ExtraData(validators=(), vote=Vote("0x" + "ab" * 20, add))
+    # Header (2 bytes or 1), vanity with its length byte, empty list of validators, then the vote.
+    encoded = encode_extra_data(extra, codec).hex()
+    assert encoded[encoded.index("c0", 66) + 2 :].startswith(bytes_of_the_vote)
+
+
+@pytest.mark.parametrize(
+    "hexes",
+    [
+        "b800",
+        "b80548656c6c6f",
+        "b837" + "00" * 55,
+        "f800",
+        "f80180",
+        "f90001c0",
+        "b90001ff",
+        "8101",
+        "bf",
+        "f8",
+    ],
+)
+def test_longer_forms_of_rlp_than_need_be_are_refused(hexes):
+    with pytest.raises(reference_rlp.exceptions.DecodingError):
+        reference_rlp.decode(bytes.fromhex(hexes), strict=True)
+    with pytest.raises(rlp.RlpError):
+        rlp.decode(bytes.fromhex(hexes))
+
+
 @given(items)
 def test_rlp_is_that_of_the_reference_library(item):
     encoded = rlp.encode(item)
