@@ -1,7 +1,7 @@
 """A bare list schedule: what a priority order comes to when every duration is exact and nothing fails.
 
 A thousand of these fit into the time of one look at a clock face; the search for better orders is made of
-them. It knows slots and memory, forwards and backwards, and leaves token buckets to the rehearsal, which
+them. Like the engine it hears of one end at a time, those of one moment by ascending id. It knows slots and memory, forwards and backwards, and leaves token buckets to the rehearsal, which
 has the last word.
 """
 
@@ -82,20 +82,16 @@ class Listing:
             if not running:
                 return Listed(starts, ends, now)
             now, task = heappop(running)
-            while True:
-                ends[task] = now
-                for i, amount in self._demands[class_of[task]]:
-                    room[i] += amount
-                    fresh.update(users[i])
-                for successor in nexts[task]:
-                    missing[successor] -= 1
-                    if not missing[successor]:
-                        c = class_of[successor]
-                        heappush(ready[c], (priority[successor], successor))
-                        fresh.add(c)
-                if not running or running[0][0] != now:
-                    break
-                now, task = heappop(running)
+            ends[task] = now
+            for i, amount in self._demands[class_of[task]]:
+                room[i] += amount
+                fresh.update(users[i])
+            for successor in nexts[task]:
+                missing[successor] -= 1
+                if not missing[successor]:
+                    c = class_of[successor]
+                    heappush(ready[c], (priority[successor], successor))
+                    fresh.add(c)
 
     def _start_all(
         self,

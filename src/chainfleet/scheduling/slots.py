@@ -28,7 +28,7 @@ class Slots:
         if adaptive is not None:
             one = 1.0 / max(1.0, capacity)
             adaptive.step, adaptive.fine = max(adaptive.step, one), one
-            adaptive.floor = max(adaptive.floor, one)
+            adaptive.floor = one
 
     def units(self, amount: float) -> int:
         """An amount as this meter counts it."""
