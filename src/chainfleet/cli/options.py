@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import typer
+
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Ceilings, Fleet
 from chainfleet.model.fleet_file import LoadedFleet, load_fleet
@@ -111,6 +113,7 @@ def open_target(options: TargetOptions, state: StateFolder) -> Iterator[Target]:
     from chainfleet.emulator.client import start
 
     scale = options.time_scale or remembered.get("time_scale") or DEFAULT_TIME_SCALE
+    typer.echo(f"starting the emulated cloud, {scale:g} times as fast as a real one", err=True)
     with start(state.prepare().emulator, time_scale=scale, faults=options.faults) as running:
         yield Target(dict(running.environment), time_scale=scale, emulated=True)
 
