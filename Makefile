@@ -35,7 +35,9 @@ docs: setup-dev ## build the documentation, warnings are errors
 	@$(BIN)/mkdocs build --strict --quiet
 
 bench: setup-dev ## run the benchmarks that take minutes, results as tables
-	@tools/bench
+	@$(BIN)/python benchmarks/main_job.py
+	@$(BIN)/python benchmarks/rendering/bench_rendering.py
+	@$(BIN)/python benchmarks/terraform/all_regions.py
 
 clean: ## remove what the targets made, but not state folders
 	@rm -rf .venv site build dist tools/anvil/node_modules contracts/node_modules
