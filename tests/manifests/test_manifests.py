@@ -162,6 +162,19 @@ def test_only_peers_are_admitted(rendered):
     assert rule["ports"] == [{"port": 30303, "protocol": "TCP"}]
 
 
+def test_discovery_opens_udp_as_well(chain_138, region, artefacts_of):
+    network = chain_138.network.model_copy(update={"discovery": True})
+    open_net = chain_138.model_copy(update={"network": network})
+    manifests = render_region(open_net, region, artefacts_of(open_net, region))
+    ports = only(manifests, "Service", "validator-0-p2p")["spec"]["ports"]
+    assert [(p["port"], p["protocol"]) for p in ports] == [(30303, "TCP"), (30303, "UDP")]
+    (rule,) = only(manifests, "NetworkPolicy", "validators-peers")["spec"]["ingress"]
+    assert [p["protocol"] for p in rule["ports"]] == ["TCP", "UDP"]
+    assert policy_breaches(manifests) == ()
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
 def test_all_regions_get_the_same_genesis_and_peers(chain_138, artefacts_of):
     first = render_region(chain_138, chain_138.regions[0], artefacts_of(chain_138, chain_138.regions[0]))
     last = render_region(chain_138, chain_138.regions[-1], artefacts_of(chain_138, chain_138.regions[-1]))

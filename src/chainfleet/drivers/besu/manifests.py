@@ -113,7 +113,7 @@ def _key_secret(index: int, labels: Mapping[str, str], key: PrivateKey) -> Manif
 
 def _peer_policy(fleet: Fleet, region: Region, artefacts: Artefacts) -> Manifest:
     """Let validators talk to peers on the P2P port, and to nobody else."""
-    port = [{"port": fleet.network.p2p_port, "protocol": "TCP"}]
+    port = [{"port": fleet.network.p2p_port, "protocol": protocol} for protocol in _protocols(fleet)]
     near = {"podSelector": {"matchLabels": names.VALIDATOR_SELECTOR}}
     blocks = [{"ipBlock": {"cidr": _cidr(source)}} for source in sorted(set(artefacts.peer_sources))]
     peers = [near, *blocks]
@@ -193,7 +193,7 @@ def _p2p_service(
         "publishNotReadyAddresses": True,
         "externalTrafficPolicy": "Local",
         "selector": names.selector_of(index),
-        "ports": [_port("p2p", fleet.network.p2p_port)],
+        "ports": [_p2p_port(fleet, protocol) for protocol in _protocols(fleet)],
     }
     annotations = {}
     if region.cloud == "azure":
@@ -211,6 +211,18 @@ def _p2p_service(
         annotations=annotations,
         spec=spec,
     )
+
+
+def _protocols(fleet: Fleet) -> tuple[str, ...]:
+    """RLPx is TCP; discovery adds UDP on the same port (mixed Services need Kubernetes 1.26)."""
+    return ("TCP", "UDP") if fleet.network.discovery else ("TCP",)
+
+
+def _p2p_port(fleet: Fleet, protocol: str) -> dict[str, Any]:
+    if protocol == "TCP":
+        return _port("p2p", fleet.network.p2p_port)
+    number = fleet.network.p2p_port
+    return {"name": "discovery", "port": number, "targetPort": "discovery", "protocol": protocol}
 
 
 def _azure_annotations(region: Region, index: int, artefacts: Artefacts) -> dict[str, str]:

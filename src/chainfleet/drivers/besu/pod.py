@@ -117,6 +117,7 @@ def _besu(fleet: Fleet, image: str) -> dict[str, Any]:
         ],
         "ports": [
             {"name": "p2p", "containerPort": network.p2p_port, "protocol": "TCP"},
+            *_discovery_port(fleet),
             {"name": "rpc", "containerPort": network.rpc_port, "protocol": "TCP"},
             {"name": "metrics", "containerPort": network.metrics_port, "protocol": "TCP"},
         ],
@@ -136,6 +137,12 @@ def _besu(fleet: Fleet, image: str) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod
         ],
     }
+
+
+def _discovery_port(fleet: Fleet) -> list[dict[str, Any]]:
+    if not fleet.network.discovery:
+        return []
+    return [{"name": "discovery", "containerPort": fleet.network.p2p_port, "protocol": "UDP"}]
 
 
 def _probes() -> dict[str, Any]:
