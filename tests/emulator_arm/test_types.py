@@ -196,6 +196,21 @@ def test_vault_names_are_unique_in_the_world_even_after_deletion(cloud, bodies):
     assert cloud.call("PUT", f"{second}/{VAULT}/chainkeys1", bodies["vault"]).status_code == 201
 
 
+def test_a_deleted_vault_can_be_recovered_once(cloud, bodies):
+    path = f"{cloud.group()}/{VAULT}/chainkeys2"
+    properties = {**bodies["vault"]["properties"], "createMode": "recover"}
+    recover = {**bodies["vault"], "properties": properties}
+    assert code(cloud.call("PUT", path, recover)) == (404, "DeletedVaultNotFound")
+    cloud.made(path, bodies["vault"])
+    cloud.call("DELETE", path)
+    assert "createMode" not in cloud.made(path, recover)["properties"]
+    before = cloud.changes()
+    assert cloud.call("PUT", path, bodies["vault"]).status_code == 200
+    assert cloud.changes() == before
+    deleted = cloud.call("GET", f"{cloud.sub}/providers/Microsoft.KeyVault/deletedVaults").json()["value"]
+    assert "chainkeys2" not in [each["name"] for each in deleted]
+
+
 def test_a_vault_tells_its_progress_in_its_body(slow_cloud, bodies):
     cloud = slow_cloud
     path = f"{cloud.group()}/{VAULT}/slowvault"

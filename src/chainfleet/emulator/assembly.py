@@ -57,46 +57,21 @@ class Assembly:
         """
         core = Core(self.clock)
         resumed = self._keeper.keep("core", core)
-        directory = core.fill()
-        authority = Authority(self._folder.path)
+        core.fill()
         counters = Counters()
         faults = FaultBook(self.clock.now, seed=self._settings.seed, changed=self._keeper.dirty("faults"))
         self._keeper.keep("faults", faults)
         self._add_faults(core, faults)
-        store = Store()
-        shared = Shared(
-            settings=self._settings,
-            clock=self.clock,
-            faults=faults,
-            store=store,
-            tls=authority,
-            traffic=counters,
-            keeper=self._keeper,
-            core=core,
-            folder=self._folder.path,
-            closing=self._closing,
-            figures={},
-        )
+        authority = Authority(self._folder.path)
+        shared = self._shared(core, faults, counters, authority)
         listeners = Listeners(arm=bound(core.ports.get("arm", 0)), login=bound(core.ports.get("login", 0)))
-        core.ports |= {"arm": listeners.arm.getsockname()[1], "login": listeners.login.getsockname()[1]}
+        core.ports |= listeners.ports
         variables = environment(listeners, core, authority, self._folder.path)
         # Its process starts while this one is busy with the rest.
         terraform = asyncio.create_task(open_terraform(shared, variables))
         self._closing.push_async_callback(_cancel, terraform)
         variables |= await open_mainnet(shared)
-        arm = Arm(
-            directory=directory,
-            store=store,
-            clock=self.clock,
-            faults=faults,
-            traffic=counters,
-            clusters=await open_clusters(shared),
-            seed=self._settings.seed,
-            changed=self._keeper.dirty("arm"),
-        )
-        self._keeper.keep("arm", arm)
-        await arm.start(authority.server_context(), listeners)
-        self._closing.push_async_callback(arm.stop)
+        arm = await self._arm(shared, authority, listeners)
         if resumed:
             await arm.reopen_clusters()
         variables |= await terraform
@@ -110,6 +85,37 @@ class Assembly:
         """Stop all parts, children included, and write the state."""
         await self._closing.aclose()
         await self._keeper.stop()
+
+    def _shared(self, core: Core, faults: FaultBook, counters: Counters, authority: Authority) -> Shared:
+        return Shared(
+            settings=self._settings,
+            clock=self.clock,
+            faults=faults,
+            store=Store(),
+            tls=authority,
+            traffic=counters,
+            keeper=self._keeper,
+            core=core,
+            folder=self._folder.path,
+            closing=self._closing,
+            figures={},
+        )
+
+    async def _arm(self, shared: Shared, authority: Authority, listeners: Listeners) -> Arm:
+        arm = Arm(
+            directory=shared.core.fill(),
+            store=shared.store,
+            clock=self.clock,
+            faults=shared.faults,
+            traffic=shared.traffic,
+            clusters=await open_clusters(shared),
+            seed=self._settings.seed,
+            changed=self._keeper.dirty("arm"),
+        )
+        self._keeper.keep("arm", arm)
+        await arm.start(authority.server_context(), listeners)
+        self._closing.push_async_callback(arm.stop)
+        return arm
 
     def _add_faults(self, core: Core, faults: FaultBook) -> None:
         wanted = self._settings.faults

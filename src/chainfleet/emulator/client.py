@@ -99,6 +99,22 @@ def start(
     command += ["--time-scale", str(time_scale), "--seed", str(seed), "--parent-pid", str(os.getpid())]
     command += ["--faults", faults] if faults else []
     command += ["--parts", parts] if parts else []
+    process, log_file, begin = _spawn(command, state_dir)
+    line = _first_line(process)
+    if not line:
+        try:
+            raise _refused(process, log_file, begin)
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+    facts = json.loads(line)
+    environment = json.loads(Path(facts["environment_file"]).read_bytes())
+    control = json.loads(Path(facts["control_file"]).read_bytes())
+    return Running(environment, control["url"], control["token"], process.pid, process)
+
+
+def _spawn(command: list[str], state_dir: Path) -> tuple[subprocess.Popen[bytes], Path, int]:
+    """Start the process; returns it, its log file, and where in that its messages begin."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         log_file = state_dir / "emulator.log"
@@ -117,17 +133,7 @@ def start(
             f"emulated cloud in {state_dir}: {error.strerror or error}",
             way_out="give a folder that can be written",
         ) from error
-    line = _first_line(process)
-    if not line:
-        try:
-            raise _refused(process, log_file, begin)
-        finally:
-            if process.stdout is not None:
-                process.stdout.close()
-    facts = json.loads(line)
-    environment = json.loads(Path(facts["environment_file"]).read_bytes())
-    control = json.loads(Path(facts["control_file"]).read_bytes())
-    return Running(environment, control["url"], control["token"], process.pid, process)
+    return process, log_file, begin
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:

@@ -182,13 +182,14 @@ class Engine:
         current = draft.current
         if current is None or current.state != SUCCEEDED:
             return False
-        wanted, before = dict(draft.wanted), dict(current.desired)
+        kind = self._catalogue.find(current.type)
+        wanted, before = dict(kind.stored(draft.wanted)), dict(current.desired)
         wanted.pop("location", None)
         before.pop("location", None)
         body = self.world.store.body(current)
         if not same_intent(before, wanted, body):
             return False
-        return not self._inlines.differ(self._catalogue.find(current.type), draft)
+        return not self._inlines.differ(kind, draft)
 
     def _location(self, kind: Kind, place: ResourceId, wanted: Json, current: Resource | None) -> str:
         given = wanted.get("location")

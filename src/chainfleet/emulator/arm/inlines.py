@@ -68,7 +68,7 @@ class Inlines:
             self._store.touched(each)
 
     def _write(self, kind: Kind, draft: Draft) -> Resource:
-        computed = kind.computed(draft, self._world)
+        computed, wanted = kind.computed(draft, self._world), kind.stored(draft.wanted)
         resource = draft.current
         if resource is None:
             place = replace(draft.id, type=kind.type)
@@ -76,7 +76,7 @@ class Inlines:
                 place,
                 kind.type,
                 draft.location,
-                draft.wanted,
+                wanted,
                 computed,
                 SUCCEEDED,
                 shows_state=kind.shows_state,
@@ -85,7 +85,7 @@ class Inlines:
             if draft.id.parent_type:
                 resource.location = ""
         else:
-            resource.desired, resource.computed = draft.wanted, computed
+            resource.desired, resource.computed = wanted, computed
             resource.version += 1
         self._store.put(resource)
         return resource

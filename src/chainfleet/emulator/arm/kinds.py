@@ -104,6 +104,10 @@ class Kind:
         """Read-only parts of the body, and defaults that aren't in the request."""
         return {}
 
+    def stored(self, wanted: Json) -> Json:
+        """What of an accepted request is kept and shown; write-only parts are left out."""
+        return wanted
+
     def busy_with(self, resource: Resource, world: World) -> Resource | None:
         """What is being changed and so keeps this resource from being changed."""
         return resource if resource.busy else None

@@ -118,7 +118,12 @@ class KeyVault(Kind):
                 "is possible that "
                 "the name is already taken.",
             )
-        if name.lower() in world.deleted_vaults and draft.prop("createMode") != "recover":
+        recovering = draft.prop("createMode") == "recover"
+        if recovering and name.lower() not in world.deleted_vaults:
+            raise ArmError(
+                404, "DeletedVaultNotFound", f"The specified deleted vault '{name}' does not exist."
+            )
+        if name.lower() in world.deleted_vaults and not recovering:
             raise ArmError(
                 409,
                 "ConflictError",
@@ -141,6 +146,11 @@ class KeyVault(Kind):
                 "publicNetworkAccess": draft.prop("publicNetworkAccess") or "Enabled",
             }
         }
+
+    def stored(self, wanted: Json) -> Json:
+        """The create mode is an order, not a property."""
+        properties = {k: v for k, v in wanted["properties"].items() if k != "createMode"}
+        return {**wanted, "properties": properties}
 
     async def arrived(self, resource: Resource, world: World) -> None:
         """A recovered vault is no longer a deleted one."""

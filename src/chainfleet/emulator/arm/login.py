@@ -15,7 +15,7 @@ from .identity import AUDIENCES, TOKEN_LIFETIME_S, Directory
 _ALIASES = ("common", "organizations")
 
 
-class LoginRefused(Exception):  # noqa: N818 - named for what it is
+class LoginRefused(Exception):
     """A sign-in is refused, with Entra's error, number and text."""
 
     def __init__(self, status: int, error: str, number: int, message: str) -> None:

@@ -45,6 +45,11 @@ class Listeners:
         return _address(self.arm)
 
     @property
+    def ports(self) -> dict[str, int]:
+        """Both ports, by name."""
+        return {"arm": self.arm.getsockname()[1], "login": self.login.getsockname()[1]}
+
+    @property
     def authority(self) -> str:
         """The authority host's address, with a slash at its end."""
         return _address(self.login)
