@@ -18,8 +18,8 @@ from chainfleet.model.besu.hashing import keccak256
 from chainfleet.model.besu.identity import address_of
 
 NORTH, WEST = "northeurope", "westeurope"
-# Returns block.number from its one function; the constructor logs an event with topic 7.
-NUMBER = "0x600760006000a1600a8060136000396000f3fe4360005260206000f3"
+# Returns block.number from its one function; the constructor logs block.number under topic 7.
+NUMBER = "0x43600052600760206000a1600a8060176000396000f3fe4360005260206000f3"
 
 
 def number(text: str) -> bytes:
@@ -151,6 +151,8 @@ def test_contracts_run_and_see_the_chain_through_web3(network: Any, run: Any) ->
                 receipt.transactionHash,
                 again.transactionHash,
             ]
+            for entry in logs:
+                assert int.from_bytes(entry.data, "big") == entry.blockNumber
             assert await w3.eth.get_transaction_count(account.address) == 2
             await w3.provider.disconnect()
             raw = await net.rpc(WEST, 1, "eth_getBlockByNumber", hex(receipt.blockNumber), False)

@@ -163,9 +163,11 @@ def test_clusters_and_chain_survive_a_restart(network: Any, run: Any, tmp_path: 
             await net.until(moving)
             kept["block"] = await net.rpc(NORTH, 0, "eth_getBlockByNumber", "0x4", False)
             kept["head"] = await net.head()
+            kept["state"] = json.loads(json.dumps([net.clusters.dump(), net.besu.dump()]))
+            blocks = kept["state"][1]["chains"][net.genesis_hash()]["blocks"]
+            kept["newest"] = (len(blocks), blocks[-1][0])
             kept["token"] = net.endpoints[NORTH].token
             kept["now"] = net.clock.now()
-            kept["state"] = json.loads(json.dumps([net.clusters.dump(), net.besu.dump()]))
 
     async def second() -> None:
         from besu_network import Network
@@ -187,6 +189,9 @@ def test_clusters_and_chain_survive_a_restart(network: Any, run: Any, tmp_path: 
             assert {k: v for k, v in again.items() if k != "extraData"} == {
                 k: v for k, v in kept["block"].items() if k != "extraData"
             }
+            height, digest = kept["newest"]
+            newest = await net.rpc(NORTH, 0, "eth_getBlockByNumber", hex(height), False)
+            assert newest["hash"] == "0x" + digest
             assert (await net.container(NORTH, 0))["restartCount"] == 0
 
             async def further() -> bool:

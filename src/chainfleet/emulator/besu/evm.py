@@ -1,8 +1,8 @@
 """The EVM behind one QBFT chain: anvil holds the state and executes; the chain decides when and on what.
 
 Anvil only ever makes the blocks that hold transactions. Empty blocks between them are skipped by loading
-their last header into anvil, so that an idle chain costs nothing, block numbers are right, and the parent
-hash (and BLOCKHASH of the parent) is the QBFT chain's own.
+their last header into anvil, so that an idle chain costs nothing and contracts see the right block number
+and time. Only BLOCKHASH isn't the chain's: anvil answers it from blocks that it mined itself.
 """
 
 from __future__ import annotations
