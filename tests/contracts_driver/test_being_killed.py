@@ -122,7 +122,6 @@ async def relay(world):
             session.sender,
             policy=Policy(),
             metrics=Metrics(time.time),
-            random=lambda: 0.0,
             log=lambda line: None,
         )
         await relayer.step()

@@ -12,7 +12,7 @@ from eth_account import Account
 
 from chainfleet.drivers.contracts.abi import abi_of
 from chainfleet.drivers.contracts.metrics import Metrics
-from chainfleet.drivers.contracts.relay import Feed, Policy, Relayer
+from chainfleet.drivers.contracts.relay import Feed, Policy, Relayer, keep_going
 from chainfleet.drivers.contracts.roles import grant_relayer
 from chainfleet.drivers.contracts.session import open_chain, open_session, spec_of
 from chainfleet.model.errors import ErrorClass, TaskFailed
@@ -87,7 +87,6 @@ def relay(world, *, steps=1, check=True, key="${RELAYER_KEY}", metrics=None, pol
                 session.sender,
                 policy=policy or Policy(),
                 metrics=metrics or Metrics(time.time),
-                random=lambda: 0.0,
                 log=world.lines.append,
             )
             if check:
@@ -244,7 +243,7 @@ def test_feeds_of_different_units_are_refused(world):
 def test_failures_are_backed_off_from_and_final_ones_end_the_relayer(pair):
     waits = []
 
-    class Failing(Relayer):
+    class Failing:
         async def step(self):
             raise errors.pop(0)
 
@@ -257,11 +256,17 @@ def test_failures_are_backed_off_from_and_final_ones_end_the_relayer(pair):
         TaskFailed(ErrorClass.CONFIGURATION, "no"),
     ]
     metrics = Metrics(time.time)
-    relayer = Failing(
-        None, None, None, policy=Policy(), metrics=metrics, random=lambda: 1.0, log=pair.lines.append
+    work = keep_going(
+        Failing(),
+        policy=Policy(),
+        metrics=metrics,
+        random=lambda: 1.0,
+        log=pair.lines.append,
+        stopped=lambda: False,
+        sleep=sleep,
     )
     with pytest.raises(TaskFailed, match="no"):
-        asyncio.run(relayer.run(lambda: False, sleep))
+        asyncio.run(work)
     assert waits == [1, 2, 4, 8, 99]
     assert 'errors_total{class="transient"} 4' in metrics.text()
 

@@ -47,6 +47,10 @@ def relay(
         int | None,
         typer.Option("--metrics-port", help="Loopback port for Prometheus; 0 takes a free one."),
     ] = None,
+    ccip_selector: Annotated[
+        int | None,
+        typer.Option("--ccip-selector", help="Send by CCIP to this chain selector instead of relaying."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Relay what is there and end.")] = False,
     state: StateOpt = None,
     emulated: EmulatedOpt = False,
@@ -57,14 +61,18 @@ def relay(
 
     This is a relayer that you trust, not CCIP: who holds its key decides what the target chain is told. It
     goes on from the target's latest round, however it ended before, and never submits a round twice.
+
+    Where the source has a CCIP router and a lane to the target, --ccip-selector sends through it instead; the key
+    then is one with the sender's role on the source chain, and pays the fees.
     """
     from .options import TargetOptions
     from .oracle_commands import RelayOptions, run_relay
 
     where = TargetOptions(state=state, emulated=emulated, env_file=env_file, allow_mainnet=allow_mainnet)
-    run_relay(
-        fleet, where, RelayOptions(source, target, key, first_round, interval_s, settle_s, metrics_port, once)
+    options = RelayOptions(
+        source, target, key, first_round, interval_s, settle_s, metrics_port, ccip_selector, once
     )
+    run_relay(fleet, where, options)
 
 
 @app.command(epilog="Example: chainfleet oracle grant fleet.yaml --chain chain-138 --account 0x…")

@@ -16,9 +16,11 @@ from typing import Any
 import typer
 
 from chainfleet.drivers.contracts.abi import abi_of
+from chainfleet.drivers.contracts.artefacts import ORACLE_WITH_CCIP
+from chainfleet.drivers.contracts.ccip import CcipCarrier
 from chainfleet.drivers.contracts.locks import exclusive
 from chainfleet.drivers.contracts.metrics import Metrics
-from chainfleet.drivers.contracts.relay import Feed, Policy, Relayer
+from chainfleet.drivers.contracts.relay import Carrier, Feed, Policy, Relayer, keep_going
 from chainfleet.drivers.contracts.roles import grant_relayer
 from chainfleet.drivers.contracts.session import Session, folder_of, open_chain, open_session, spec_of
 from chainfleet.drivers.driver import Attempt
@@ -43,7 +45,13 @@ class RelayOptions:
     interval_s: float
     settle_s: float
     metrics_port: int | None
+    ccip_selector: int | None
     once: bool
+
+    @property
+    def policy(self) -> Policy:
+        """How rounds are carried."""
+        return Policy(self.interval_s, self.settle_s, self.first_round)
 
 
 def run_relay(path: Path, where: TargetOptions, options: RelayOptions) -> None:
@@ -84,25 +92,59 @@ async def _relay(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], o
         if options.metrics_port is not None:
             port = await stack.enter_async_context(metrics.served(options.metrics_port))
             typer.echo(f"metrics: http://127.0.0.1:{port}/metrics")
-        target = await stack.enter_async_context(
-            open_session(_attempt(fleet, state, environ, options.target), key=options.key)
-        )
-        source = await stack.enter_async_context(_source(fleet, state, environ, options.source, target))
-        relayer = Relayer(
-            source,
-            Feed(target.chain, _address(target), abi_of(_contract(target))),
-            target.sender,
-            policy=Policy(options.interval_s, options.settle_s, options.first_round),
+        make = _relayer if options.ccip_selector is None else _ccip_carrier
+        carrier = await make(stack, fleet, state, environ, options, metrics)
+        await carrier.check()
+        if options.once:
+            await carrier.step()
+            return
+        stop = _stop_on_signals()
+        await keep_going(
+            carrier,
+            policy=options.policy,
             metrics=metrics,
             random=random.random,
             log=_say,
+            stopped=stop.is_set,
+            sleep=lambda seconds: _wait(stop, seconds),
         )
-        await relayer.check()
-        if options.once:
-            await relayer.step()
-            return
-        stop = _stop_on_signals()
-        await relayer.run(stop.is_set, lambda seconds: _wait(stop, seconds))
+
+
+async def _relayer(
+    stack: AsyncExitStack,
+    fleet: Fleet,
+    state: StateFolder,
+    environ: Mapping[str, str],
+    options: RelayOptions,
+    metrics: Metrics,
+) -> Carrier:
+    """Submits to the target chain under the relayer's role."""
+    attempt = _attempt(fleet, state, environ, options.target)
+    target = await stack.enter_async_context(open_session(attempt, key=options.key))
+    source = await stack.enter_async_context(_source(fleet, state, environ, options.source, target))
+    feed = Feed(target.chain, _address(target), abi_of(_contract(target)))
+    return Relayer(source, feed, target.sender, policy=options.policy, metrics=metrics, log=_say)
+
+
+async def _ccip_carrier(
+    stack: AsyncExitStack,
+    fleet: Fleet,
+    state: StateFolder,
+    environ: Mapping[str, str],
+    options: RelayOptions,
+    metrics: Metrics,
+) -> Carrier:
+    """Sends from the source chain through its CCIP router."""
+    attempt = _attempt(fleet, state, environ, options.source)
+    source = await stack.enter_async_context(open_session(attempt, key=options.key))
+    if _contract(source) != ORACLE_WITH_CCIP:
+        message = f"the contract on {options.source} doesn't speak CCIP: no router was configured there"
+        raise InputError(message, way_out="relay without --ccip-selector")
+    assert options.ccip_selector is not None
+    feed = Feed(source.chain, _address(source), abi_of(ORACLE_WITH_CCIP), source.spec.confirmations)
+    return CcipCarrier(
+        feed, options.ccip_selector, source.sender, policy=options.policy, metrics=metrics, log=_say
+    )
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
@@ -74,10 +74,13 @@ class Feed:
             return _NO_DATA
         return values[0], values[1], values[2], values[3], values[4]
 
-    async def takes_more(self, number: int, block: str) -> bool:
-        """Whether a round's answer may still change, because submissions are missing."""
+    async def unsettled(self, number: int, updated_at: int, block: str, settle_s: float) -> bool:
+        """Whether a round's answer may still change, because submissions are missing, and is young."""
         (current,) = await self._at(block, "openRound")
-        return bool(current[0] == number and current[4] != 0)
+        if current[0] != number or current[4] == 0:
+            return False
+        now = int((await self.chain.block(int(block, 16)))["timestamp"], 16)
+        return now - updated_at < settle_s
 
     async def _at(self, block: str, function: str, *arguments: Any) -> tuple[Any, ...]:
         query = {"to": self.address, "data": self.abi.call(function, *arguments)}
@@ -99,6 +102,59 @@ class Policy:
     first_round: int = 1
 
 
+class Carrier(Protocol):
+    """Carries rounds from a source to another chain."""
+
+    async def check(self) -> None:
+        """Make sure that it can; TaskFailed says what is missing."""
+        ...
+
+    async def step(self) -> int:
+        """Carry what is there; return how many rounds it was."""
+        ...
+
+
+async def keep_going(
+    carrier: Carrier,
+    *,
+    policy: Policy,
+    metrics: Metrics,
+    random: Callable[[], float],
+    log: Callable[[str], None],
+    stopped: Callable[[], bool],
+    sleep: Callable[[float], Awaitable[None]],
+) -> None:
+    """Carry rounds until told to stop; a failure that time may heal is waited out, with full jitter.
+
+    Args:
+        carrier: what carries.
+        policy: how it goes about it.
+        metrics: counts failures.
+        random: a number between 0 and 1, for backing off.
+        log: takes a line for the operator.
+        stopped: whether to stop.
+        sleep: waits that many seconds.
+
+    Raises:
+        TaskFailed: one that needs a person.
+    """
+    failures = 0
+    while not stopped():
+        try:
+            await carrier.step()
+            failures = 0
+            await sleep(policy.interval_s)
+        except TaskFailed as error:
+            metrics.failed(error.error_class.value)
+            if not error.error_class.retryable:
+                raise
+            wait = random() * min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**failures)
+            wait = max(wait, error.retry_after_s or 0.0)
+            failures += 1
+            log(f"trying again in {wait:.1f} s: {error.message}")
+            await sleep(wait)
+
+
 class Relayer:
     """Carries rounds from a source to a target.
 
@@ -108,7 +164,6 @@ class Relayer:
         sender: sends to the target's chain.
         policy: how it goes about it.
         metrics: counts what is done.
-        random: a number between 0 and 1, for backing off.
         log: takes a line for the operator.
     """
 
@@ -120,7 +175,6 @@ class Relayer:
         *,
         policy: Policy,
         metrics: Metrics,
-        random: Callable[[], float],
         log: Callable[[str], None],
     ) -> None:
         self._source = source
@@ -128,7 +182,6 @@ class Relayer:
         self._sender = sender
         self._policy = policy
         self._metrics = metrics
-        self._random = random
         self._log = log
         self._seen = 0
 
@@ -152,28 +205,6 @@ class Relayer:
             command = f"chainfleet oracle grant FLEET --chain {chain.name} --account {self._sender.address}"
             way_out = f"let the admin run: {command}"
             raise TaskFailed(ErrorClass.AUTHORISATION, message, way_out=way_out, fingerprint="relay:role")
-
-    async def run(self, stopped: Callable[[], bool], sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Relay until told to stop; a failure that time may heal is waited out.
-
-        Raises:
-            TaskFailed: one that needs a person.
-        """
-        failures = 0
-        while not stopped():
-            try:
-                await self.step()
-                failures = 0
-                await sleep(self._policy.interval_s)
-            except TaskFailed as error:
-                self._metrics.failed(error.error_class.value)
-                if not error.error_class.retryable:
-                    raise
-                wait = self._random() * min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**failures)
-                wait = max(wait, error.retry_after_s or 0.0)
-                failures += 1
-                self._log(f"trying again in {wait:.1f} s: {error.message}")
-                await sleep(wait)
 
     async def step(self) -> int:
         """Relay what is answered at the source and missing at the target, oldest first; return how many."""
@@ -203,7 +234,9 @@ class Relayer:
         if answered_in != number:
             self._leave_out(number, "unanswered")
             return True
-        if number == newest and await self._unsettled(number, updated_at, block):
+        if number == newest and await self._source.unsettled(
+            number, updated_at, block, self._policy.settle_s
+        ):
             return False
         (latest_timestamp,) = await self._read_target("latestTimestamp")
         if updated_at < latest_timestamp:
@@ -224,12 +257,6 @@ class Relayer:
         self._metrics.relayed(number)
         self._log(f"round {number} = {answer} is on {self._target.chain.name} in block {mined.block}")
         return True
-
-    async def _unsettled(self, number: int, updated_at: int, block: str) -> bool:
-        if not await self._source.takes_more(number, block):
-            return False
-        now = int((await self._source.chain.block(int(block, 16)))["timestamp"], 16)
-        return now - updated_at < self._policy.settle_s
 
     def _leave_out(self, number: int, why: str) -> None:
         self._seen = max(self._seen, number)
