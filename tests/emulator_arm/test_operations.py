@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,6 +55,7 @@ def test_a_deletion_can_be_followed_both_ways(cloud, bodies):
 def test_a_restart_keeps_resources_operations_and_trust(start_cloud, bodies):
     first = start_cloud(100)
     group = first.group()
+    trusted = Path(first.env["SSL_CERT_FILE"]).read_text()
     before = first.made(f"{group}/{VNET}/vnet", bodies["vnet"])
     creating = first.call("PUT", f"{group}/{AKS}/aks", bodies["aks"])
     time.sleep(1.2)
@@ -61,6 +63,7 @@ def test_a_restart_keeps_resources_operations_and_trust(start_cloud, bodies):
     first.running._process.wait(20)
     second = start_cloud(100)
     assert second.base == first.base
+    assert Path(second.env["SSL_CERT_FILE"]).read_text() == trusted
     assert second.env["ARM_CLIENT_SECRET"] == first.env["ARM_CLIENT_SECRET"]
     assert second.call("GET", f"{group}/{VNET}/vnet").json() == before
     assert second.finish(creating)["status"] == "Succeeded"
