@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*(?::[A-Za-z0-9_./@-]+)*\Z")
+_LONGEST_KEY = 1000
+"""A plain key must end within 1024 characters (YAML 1.1, 7.4.2); Kubernetes' longest have 317."""
 _PRINTABLE_LINES = re.compile(r"[\n -~]*\Z")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -40,7 +42,7 @@ def _mapping(value: Mapping[str, Any], first: str, indent: str, lines: list[str]
     """Write entries; the first one goes after `first`, which may hold the dash of a list."""
     head = first
     for key, item in value.items():
-        name = f"{head}{_text(str(key))}:"
+        name = f"{head}{_key(str(key))}:"
         head = indent
         if isinstance(item, dict) and item:
             lines.append(name)
@@ -71,6 +73,13 @@ def _is_block(text: str) -> bool:
     if not text.endswith("\n") or text.endswith("\n\n") or text[0] in " \n":
         return False
     return _PRINTABLE_LINES.match(text) is not None
+
+
+def _key(key: str) -> str:
+    text = _text(key)
+    if len(text) > _LONGEST_KEY:
+        raise ValueError(f"the key {key[:40]!r}… is too long for YAML")
+    return text
 
 
 def _scalar(value: Any) -> str:
