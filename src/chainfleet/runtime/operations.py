@@ -192,8 +192,11 @@ async def _run(
     )
     coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
-    with _interruptible(coordinator):
-        finish = await coordinator.drive(first)
+    try:
+        with _interruptible(coordinator):
+            finish = await coordinator.drive(first)
+    finally:
+        await drivers.close()
     return RunResult(
         run,
         finish,

@@ -40,6 +40,13 @@ class Drivers:
         # Shielded: an attempt that is cancelled must not take the driver from the others.
         return await asyncio.shield(self._made[task.phase])
 
+    async def close(self) -> None:
+        """Close the connections that drivers of clusters share, if any were opened."""
+        if any(phase is not Phase.INFRASTRUCTURE for phase in self._made):
+            from chainfleet.drivers.kubernetes import clusters
+
+            await clusters().close()
+
 
 def _make(phase: Phase) -> Driver:
     module, name, libraries = _DRIVERS[phase]
