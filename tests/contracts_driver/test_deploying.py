@@ -126,6 +126,16 @@ def test_a_chain_made_anew_gets_its_contract_anew(world, start_anvil):
     assert world.change(DEPLOYS[1]).changed
 
 
+def test_a_chain_whose_first_block_changed_keeps_its_contract(world):
+    """As a local chain does that was stopped and started again from its state."""
+    before = world.change(DEPLOYS[1]).outputs
+    book = world.workspace / "contracts/addresses.json"
+    book.write_text(book.read_text().replace(json.loads(book.read_text())["chain-138"]["genesis"], "0x00"))
+    (world.workspace / "contracts/chain-138.journal.jsonl").unlink()
+    assert world.observe(DEPLOYS[1]).outputs == before
+    assert not world.change(DEPLOYS[1]).changed
+
+
 def test_undo_keeps_what_lies_on_foreign_chains(world):
     world.change(DEPLOYS[0])
     outcome = asyncio.run(ContractsDriver().undo(world.attempt(DEPLOYS[0])))

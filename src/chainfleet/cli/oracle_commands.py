@@ -16,13 +16,21 @@ from typing import Any
 import typer
 
 from chainfleet.drivers.contracts.abi import abi_of
+from chainfleet.drivers.contracts.addresses import Record
 from chainfleet.drivers.contracts.artefacts import ORACLE_WITH_CCIP
 from chainfleet.drivers.contracts.ccip import CcipCarrier
 from chainfleet.drivers.contracts.locks import exclusive
 from chainfleet.drivers.contracts.metrics import Metrics
 from chainfleet.drivers.contracts.relay import Carrier, Feed, Policy, Relayer, keep_going
 from chainfleet.drivers.contracts.roles import grant_relayer
-from chainfleet.drivers.contracts.session import Session, folder_of, open_chain, open_session, spec_of
+from chainfleet.drivers.contracts.session import (
+    Session,
+    folder_of,
+    open_chain,
+    open_session,
+    spec_of,
+    still_there,
+)
 from chainfleet.drivers.driver import Attempt
 from chainfleet.ledger.store import Ledger
 from chainfleet.model.errors import InputError, LeaseLost, TaskFailed
@@ -70,7 +78,9 @@ def run_grant(path: Path, where: TargetOptions, chain: str, account: str, key: s
 
     async def work(fleet: Fleet, state: StateFolder, environ: Mapping[str, str]) -> None:
         async with open_session(_attempt(fleet, state, environ, chain), key=key) as session:
-            changed = await grant_relayer(session, _address(session), to_checksum_address(account))
+            changed = await grant_relayer(
+                session, (await _deployed(session)).address, to_checksum_address(account)
+            )
             typer.echo(f"{account} is a relayer on {chain}" + ("" if changed else " already"))
 
     _run(path, where, work)
@@ -122,7 +132,8 @@ async def _relayer(
     attempt = _attempt(fleet, state, environ, options.target)
     target = await stack.enter_async_context(open_session(attempt, key=options.key))
     source = await stack.enter_async_context(_source(fleet, state, environ, options.source, target))
-    feed = Feed(target.chain, _address(target), abi_of(_contract(target)))
+    there = await _deployed(target)
+    feed = Feed(target.chain, there.address, abi_of(there.contract))
     return Relayer(source, feed, target.sender, policy=options.policy, metrics=metrics, log=_say)
 
 
@@ -137,11 +148,12 @@ async def _ccip_carrier(
     """Sends from the source chain through its CCIP router."""
     attempt = _attempt(fleet, state, environ, options.source)
     source = await stack.enter_async_context(open_session(attempt, key=options.key))
-    if _contract(source) != ORACLE_WITH_CCIP:
+    there = await _deployed(source)
+    if there.contract != ORACLE_WITH_CCIP:
         message = f"the contract on {options.source} doesn't speak CCIP: no router was configured there"
         raise InputError(message, way_out="relay without --ccip-selector")
     assert options.ccip_selector is not None
-    feed = Feed(source.chain, _address(source), abi_of(ORACLE_WITH_CCIP), source.spec.confirmations)
+    feed = Feed(source.chain, there.address, abi_of(ORACLE_WITH_CCIP), source.spec.confirmations)
     return CcipCarrier(
         feed, options.ccip_selector, source.sender, policy=options.policy, metrics=metrics, log=_say
     )
@@ -152,8 +164,8 @@ async def _source(
     fleet: Fleet, state: StateFolder, environ: Mapping[str, str], name: str, target: Session
 ) -> AsyncIterator[Feed]:
     spec = spec_of(fleet, name)
-    async with open_chain(_attempt(fleet, state, environ, name), spec) as (chain, genesis):
-        record = target.book.of(name, genesis)
+    async with open_chain(_attempt(fleet, state, environ, name), spec) as (chain, _):
+        record = await still_there(chain, target.book.of(name, spec.chain_id))
         if record is None:
             raise _nothing_deployed(name)
         yield Feed(chain, record.address, abi_of(record.contract), spec.confirmations)
@@ -208,17 +220,11 @@ def _outputs(state: StateFolder, fleet: str) -> dict[str, Mapping[str, Any]]:
         ledger.close()
 
 
-def _address(session: Session) -> str:
-    record = session.book.of(session.spec.name, session.genesis)
+async def _deployed(session: Session) -> Record:
+    record = await session.deployed()
     if record is None:
         raise _nothing_deployed(session.spec.name)
-    return record.address
-
-
-def _contract(session: Session) -> str:
-    record = session.book.of(session.spec.name, session.genesis)
-    assert record is not None
-    return record.contract
+    return record
 
 
 def _nothing_deployed(chain: str) -> InputError:

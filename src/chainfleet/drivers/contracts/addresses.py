@@ -19,7 +19,7 @@ class Record:
 
     Attributes:
         chain_id: id of its chain.
-        genesis: hash of that chain's block 0, which tells a chain made anew from the old one.
+        genesis: hash of that chain's block 0 when it was deployed.
         contract: name of the contract.
         address: where it is, with checksum.
         transaction: what created it.
@@ -50,10 +50,10 @@ class AddressBook:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def of(self, chain: str, genesis: str) -> Record | None:
-        """Return what lies on a chain; None if nothing is known, or it is of a chain that is gone."""
+    def of(self, chain: str, chain_id: int) -> Record | None:
+        """Return what was deployed to a chain; whether it is still there, the chain knows (`still_there`)."""
         record = self._read().get(chain)
-        return record if record is not None and record.genesis == genesis else None
+        return record if record is not None and record.chain_id == chain_id else None
 
     def put(self, chain: str, record: Record) -> None:
         """Keep what lies on a chain, in place of what was kept."""

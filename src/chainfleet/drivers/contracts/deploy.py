@@ -19,7 +19,7 @@ from .transactions import Intent, Mined
 async def observe(attempt: Attempt, session: Session) -> Outcome | None:
     """The outcome, if the contract is there and as wanted; sends nothing."""
     want = wanted(attempt.fleet, session.spec, session.signer.address)
-    record = session.book.of(session.spec.name, session.genesis)
+    record = await session.deployed()
     if record is None or record.contract != want.artefact.name:
         return None
     wrong = await differences(session.chain, record.address, want)
@@ -31,13 +31,9 @@ async def observe(attempt: Attempt, session: Session) -> Outcome | None:
 async def change(attempt: Attempt, session: Session) -> Outcome:
     """Deploy what isn't there, bring settings to what is wanted, and read everything back."""
     want = wanted(attempt.fleet, session.spec, session.signer.address)
-    record = session.book.of(session.spec.name, session.genesis)
+    record = await session.deployed()
     changed = False
-    if (
-        record is None
-        or record.contract != want.artefact.name
-        or not await session.chain.code(record.address)
-    ):
+    if record is None or record.contract != want.artefact.name:
         record, changed = await _deploy(attempt, session, want)
     changed = await _configure(session, want, record) or changed
     wrong = await differences(session.chain, record.address, want)

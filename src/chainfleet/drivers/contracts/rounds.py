@@ -17,16 +17,16 @@ FIRST_ROUND = 1
 
 async def observe(attempt: Attempt, session: Session) -> Outcome | None:
     """The outcome, if the first round has an answer; sends nothing."""
-    if session.book.of(session.spec.name, session.genesis) is None:
+    if await session.deployed() is None:
         return None
-    want, address = _contract(attempt, session)
+    want, address = await _contract(attempt, session)
     data = await _first_round(session, want, address)
     return None if data is None else Outcome(outputs=data, changed=False)
 
 
 async def change(attempt: Attempt, session: Session) -> Outcome:
     """Enable the deployer as oracle where it isn't, submit the first round and read it back."""
-    want, address = _contract(attempt, session)
+    want, address = await _contract(attempt, session)
     changed = False
     if await _first_round(session, want, address) is None:
         await _enable(session, want, address)
@@ -96,8 +96,8 @@ async def _first_round(session: Session, want: Wanted, address: str) -> dict[str
     }
 
 
-def _contract(attempt: Attempt, session: Session) -> tuple[Wanted, str]:
-    record = session.book.of(session.spec.name, session.genesis)
+async def _contract(attempt: Attempt, session: Session) -> tuple[Wanted, str]:
+    record = await session.deployed()
     if record is None:
         message = f"no contract is known on {session.spec.name}"
         way_out = f"run contracts/deploy/{session.spec.name} first"

@@ -13,7 +13,7 @@ from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Chain as ChainSpec
 from chainfleet.model.fleet import Fleet
 
-from .addresses import AddressBook
+from .addresses import AddressBook, Record
 from .chain import MAINNET, Chain
 from .fleet_rpc import FleetJsonRpc
 from .journal import Journal
@@ -46,6 +46,10 @@ class Session:
     signer: Signer
     sender: Sender
     book: AddressBook
+
+    async def deployed(self) -> Record | None:
+        """What the address book knows of and the chain has; None if either doesn't."""
+        return await still_there(self.chain, self.book.of(self.spec.name, self.chain.chain_id))
 
 
 @asynccontextmanager
@@ -89,6 +93,11 @@ async def open_session(attempt: Attempt, *, key: str | None = None) -> AsyncIter
             log=attempt.log,
         )
         yield Session(spec, chain, genesis, signer, sender, AddressBook(folder / "addresses.json"))
+
+
+async def still_there(chain: Chain, record: Record | None) -> Record | None:
+    """The record, if its contract is on the chain; a chain that was made anew has nothing at its address."""
+    return record if record is not None and await chain.code(record.address) else None
 
 
 def spec_of(fleet: Fleet, name: str) -> ChainSpec:
