@@ -222,9 +222,18 @@ def status(
     run: Annotated[
         str | None, typer.Option("--run", help="Name of the run; the last one by default.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the network itself instead of the ledger.")
+    ] = False,
+    env_file: EnvFileOpt = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Show how a run stands: per region and phase, what failed and why."""
+    """Show how a run stands, or with --live how the network stands: per region, with what is wrong."""
+    if live:
+        from .besu_network import run_chain
+        from .options import TargetOptions
+
+        raise typer.Exit(run_chain(fleet, TargetOptions(state, env_file=env_file), as_json=json_))
     from .status import run_status
 
     raise typer.Exit(run_status(fleet, state, run, as_json=json_))

@@ -106,7 +106,7 @@ async def _relay(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], o
         carrier = await make(stack, fleet, state, environ, options, metrics)
         await carrier.check()
         if options.once:
-            await carrier.step()
+            _say(f"done: {await carrier.step()} rounds")
             return
         stop = _stop_on_signals()
         await keep_going(
