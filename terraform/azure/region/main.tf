@@ -69,6 +69,7 @@ resource "azapi_resource" "key_vault" {
   body = {
     properties = {
       for key, value in {
+        createMode                = var.key_vault_recover ? "recover" : null
         tenantId                  = var.tenant_id
         sku                       = { family = "A", name = "standard" }
         enableRbacAuthorization   = true

@@ -192,6 +192,12 @@ variable "key_vault_purge_protection" {
   default     = true
 }
 
+variable "key_vault_recover" {
+  description = "Whether to bring back the deleted key vault of that name that Azure still keeps. For one apply only: Azure refuses it for a vault that is not deleted."
+  type        = bool
+  default     = false
+}
+
 variable "log_retention_days" {
   description = "Days that the control plane's logs are kept in a Log Analytics workspace; 0 means no workspace."
   type        = number

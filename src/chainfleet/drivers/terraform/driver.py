@@ -13,14 +13,14 @@ from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.event import LimitObserved
 
-from . import adoption, diagnosis, process, roots, states
+from . import adoption, diagnosis, process, roots, states, vaults
 from .messages import Diagnostic, Output
 from .modules import modules_folder
 from .reality import Reality, reality_key
 from .roots import Root, root_of
 from .tool import Tool, check_tool
 
-_ADOPTION_ROUNDS = 8
+_ROUNDS = 8
 """How often an apply may find something that exists already: its dependents show up only afterwards."""
 
 _LOCK_WAIT_S = 10
@@ -78,23 +78,56 @@ class TerraformDriver:
         state = _state(root)
         # A root that has nothing yet has nothing to refresh.
         refresh = [] if state is not None and state.resources else ["-refresh=false"]
+        recover = vaults.is_new(root, state) and await self._vault_is_deleted(attempt, root)
         try:
-            output = await self._apply(attempt, root, ["apply", "-auto-approve", *_common(attempt), *refresh])
+            output = await self._apply(attempt, root, [*_apply_command(attempt), *refresh], recover=recover)
         finally:
             (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
         return Outcome(_remember(root), changed=output.changed > 0)
 
-    async def _apply(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
-        """Apply, and again with import blocks as long as that brings up what exists already."""
-        for _ in range(_ADOPTION_ROUNDS):
-            output = await self._run(attempt, root, arguments)
+    async def _apply(self, attempt: Attempt, root: Root, arguments: list[str], *, recover: bool) -> Output:
+        """Apply, and again as long as that brings up what exists already, alive or deleted."""
+        for _ in range(_ROUNDS):
+            output = await self._run(attempt, root, [*arguments, vaults.RECOVER] if recover else arguments)
             if not output.errors:
+                if recover:
+                    await self._settle(attempt, root)
                 return output
+            if not recover and vaults.is_in_the_way(output.errors):
+                recover = await self._vault_is_deleted(attempt, root)
+                if recover:
+                    continue
             found = adoption.orphans(output.errors)
             if not found:
                 break
+            # Only a vault that is deleted can be recovered.
+            recover = recover and vaults.ADDRESS not in found
             await self._adopt(attempt, root, found)
         raise _failed(attempt, output.errors)
+
+    async def _vault_is_deleted(self, attempt: Attempt, root: Root) -> bool:
+        """Whether the vault has to be recovered; who may not ask goes on as if it had not."""
+        read = self._reality(attempt.environ).read
+        try:
+            deleted = await vaults.is_deleted(root, fleet=attempt.fleet.name, read=read)
+        except TaskFailed as error:
+            if error.error_class is not ErrorClass.AUTHORISATION:
+                raise
+            attempt.log(f"can't tell whether the key vault was deleted: {error.message}")
+            return False
+        if deleted:
+            attempt.log("the key vault was deleted and is still kept, recovering it")
+        return deleted
+
+    async def _settle(self, attempt: Attempt, root: Root) -> None:
+        """Write the recovered vault once more, as configured: the order to recover leaves the state.
+
+        An attempt that ends before this has no note of an apply, so the next one does the same.
+        """
+        (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
+        output = await self._run(attempt, root, [*_apply_command(attempt), "-refresh=false"])
+        if output.errors:
+            raise _failed(attempt, output.errors)
 
     async def undo(self, attempt: Attempt) -> Outcome:
         """Destroy what the root's own state holds, and nothing else."""
@@ -195,6 +228,10 @@ class TerraformDriver:
 def _common(attempt: Attempt) -> list[str]:
     parallelism = max(1, attempt.parallelism)
     return ["-input=false", "-json", f"-parallelism={parallelism}", f"-lock-timeout={_LOCK_WAIT_S}s"]
+
+
+def _apply_command(attempt: Attempt) -> list[str]:
+    return ["apply", "-auto-approve", *_common(attempt)]
 
 
 def _grace_s(attempt: Attempt) -> float:
