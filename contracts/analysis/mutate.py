@@ -30,9 +30,13 @@ SWAPS = (
     (" && ", " || "), (" || ", " && "), (" + ", " - "), (" - ", " + "), (" * ", " / "), (" / ", " * "),
     ("return false", "return true"), ("return true", "return false"), ("++", "--"), (" ? ", " != false ? !true : "),
 )  # fmt: skip
-SKIP = re.compile(r"^\s*(///|//|\*|import|\}? ?from|event|error|using|pragma|contract|library|struct|enum|constructor)")
+SKIP = re.compile(
+    r"^\s*(///|//|\*|import|\}? ?from|event|error|using|pragma|contract|library|struct|enum|constructor)"
+)
 STATEMENT = re.compile(r"^\s+(?!return\b|revert\b|require\b|emit\b)[\w.\[\](), ]+(\(.*\)| [-+]?= .*);$")
-DECLARATION = re.compile(r"^\s+(\w+\s+)?(memory|storage|calldata|u?int\d*|bool|address|bytes\d*|string|[A-Z]\w+(\.\w+)?)\s+\w+")
+DECLARATION = re.compile(
+    r"^\s+(\w+\s+)?(memory|storage|calldata|u?int\d*|bool|address|bytes\d*|string|[A-Z]\w+(\.\w+)?)\s+\w+"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ def mutants() -> Iterator[Mutant]:
             if condition:
                 head, test, tail = condition.groups()
                 yield Mutant(file, number, line, f"{head}(false && ({test})){tail}")
-            if re.match(r"^\s+(revert|emit) .*;$", code) or (STATEMENT.match(code) and not DECLARATION.match(code)):
+            if re.match(r"^\s+(revert|emit) .*;$", code) or (
+                STATEMENT.match(code) and not DECLARATION.match(code)
+            ):
                 yield Mutant(file, number, line, re.match(r"^\s*", code).group(0) + "{}")
 
 
@@ -132,9 +138,13 @@ def run_tests(copy: Path, timeout_s: float) -> str:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("number", nargs="?", type=int, help="how many mutants, chosen at random; all by default")
+    options.add_argument(
+        "number", nargs="?", type=int, help="how many mutants, chosen at random; all by default"
+    )
     options.add_argument("--seed", type=int, default=138)
-    options.add_argument("--timeout", type=float, default=600.0, help="seconds for one mutant, compiling included")
+    options.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds for one mutant, compiling included"
+    )
     given = options.parse_args()
     chosen = list(mutants())
     random.Random(given.seed).shuffle(chosen)
@@ -151,8 +161,10 @@ def main() -> int:
     totals = Counter(known[mutant.name] for mutant in chosen)
     judged = totals["caught"] + totals["survived"] + totals["timeout"]
     share = 100 * totals["caught"] / max(1, judged)
-    print(f"caught {totals['caught']} of {judged} ({share:.1f} %); survived {totals['survived']}, "
-          f"timed out {totals['timeout']} (not counted as caught), not compilable {totals['invalid']}")
+    print(
+        f"caught {totals['caught']} of {judged} ({share:.1f} %); survived {totals['survived']}, "
+        f"timed out {totals['timeout']} (not counted as caught), not compilable {totals['invalid']}"
+    )
     return 0
 
 

@@ -318,9 +318,8 @@ contract Aggregator is IAggregator, AccessControlDefaultAdminRules {
         if (roundId >= state.reportingRound) {
             (state.reportingRound, state.startedAt, state.submissions) = (roundId, uint40(startedAt), 0);
             (state.maxSubmissions, state.previousMax) = (0, 0);
-        } else if (roundId + 1 == state.reportingRound) {
-            state.previousMax = 0;
         }
+        // An earlier round that still takes submissions is the latest one, and so never what is taken over here.
         state.latestRound = roundId;
         _rounds[roundId] = Round(int128(answer), uint48(startedAt), uint48(updatedAt), roundId);
         _state = state;

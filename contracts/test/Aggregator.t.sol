@@ -82,12 +82,16 @@ contract SubmitTest is Feed {
     }
 
     function test_anEarlierRoundClosesWithItsLastSubmission() public {
+        cheats.prank(admin);
+        feed.changeOracles(none(), one(stranger), settings(2, 3, 0));
         submit(alice, 1, 100);
         submit(bob, 1, 100);
         submit(alice, 2, 100);
         submit(carol, 1, 130);
         equal(feed.getAnswer(1), 100);
         equal(feed.openRound().submissions, 1);
+        refuses(abi.encodeWithSelector(IAggregator.AggregatorRoundClosed.selector, 1));
+        submit(stranger, 1, 500);
     }
 
     function test_RevertWhen_outOfBounds() public {
@@ -478,6 +482,13 @@ contract ManagementTest is Feed {
         new Aggregator("x", 8, [int256(1), tooLarge], settings(2, 3, 0), three(), admin, ADMIN_DELAY);
         refuses(abi.encodeWithSelector(bounds, tooSmall, 1));
         new Aggregator("x", 8, [tooSmall, 1], settings(2, 3, 0), three(), admin, ADMIN_DELAY);
+    }
+
+    function test_theBoundsMayBeEqual() public {
+        feed = new Aggregator("x", 8, [int256(7), 7], settings(2, 3, 0), three(), admin, ADMIN_DELAY);
+        submit(alice, 1, 7);
+        refuses(abi.encodeWithSelector(IAggregator.AggregatorAnswerOutOfBounds.selector, 8, 7, 7));
+        submit(bob, 1, 8);
     }
 
     function test_theAdminHasTheRolesAndTheDeployerHasNone() public view {

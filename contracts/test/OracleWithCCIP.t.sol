@@ -51,6 +51,9 @@ contract SendTest is Lane {
         cheats.prank(address(purseless));
         refuses(abi.encodeWithSelector(IOracleWithCCIP.OracleWithCCIPTransferFailed.selector, purseless, 1000));
         oracle.sendRound{value: 2000}(SELECTOR, 1, 1000);
+        // With exactly the fee nothing is returned, not even nothing.
+        cheats.prank(address(purseless));
+        oracle.sendRound{value: 1000}(SELECTOR, 1, 1000);
     }
 
     function test_RevertWhen_theValueIsOneWeiShort() public {
@@ -217,6 +220,7 @@ contract ReceiveTest is Lane {
         bytes4 invalid = IOracleWithCCIP.OracleWithCCIPInvalidPayload.selector;
         failsBecause(message("a", ""), abi.encodeWithSelector(invalid, 0, 0));
         failsBecause(message("b", hex"01"), abi.encodeWithSelector(invalid, 1, 0));
+        failsBecause(message("f", abi.encode(1)), abi.encodeWithSelector(invalid, 32, 1));
         bytes memory good = payload(1, 100, uint64(START), uint64(START));
         failsBecause(message("c", bytes.concat(good, hex"00")), abi.encodeWithSelector(invalid, 225, 1));
         failsBecause(
