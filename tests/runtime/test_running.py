@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chainfleet.model.errors import ErrorClass, LeaseLost
-from chainfleet.model.event import CancelRequested, TaskState, Verdict
+from chainfleet.model.event import AttemptSucceeded, CancelRequested, TaskState, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Mode, Plan, Task
 from chainfleet.runtime import operations
@@ -142,15 +142,21 @@ def test_retry_repeats_only_what_failed_and_what_waited_for_it(
 def test_a_cancelled_run_goes_on_where_it_stopped(environment: Environment, fast: Fleet, driver: Any) -> None:
     driver.seconds = 0.05
 
+    class CancelsAfter:
+        """Cancels the run once twenty attempts have succeeded: counted by the run itself, not by a clock."""
+
+        def __init__(self, coordinator: Any) -> None:
+            self.coordinator = coordinator
+            self.left = 20
+
+        def see(self, at: float, things: Sequence[Any]) -> None:
+            succeeded = sum(isinstance(thing, AttemptSucceeded) for thing in things)
+            if self.left > 0 and self.left - succeeded <= 0:
+                self.coordinator.send(CancelRequested())
+            self.left -= succeeded
+
     async def cancelled() -> RunResult:
-        holder: list[Any] = []
-        task = asyncio.create_task(
-            start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda c: holder.append(c) or [])
-        )
-        while len(driver.effects()) < 20:
-            await asyncio.sleep(0.01)
-        holder[0].send(CancelRequested())
-        return await task
+        return await start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda c: [CancelsAfter(c)])
 
     first = asyncio.run(cancelled())
     assert first.finish.verdict is Verdict.CANCELLED

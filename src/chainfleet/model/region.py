@@ -10,7 +10,24 @@ from importlib.resources import files
 REGION_SETS = ("azure-non-us-24", "azure-non-us-31")
 
 _US_AZURE = frozenset(
-    ["centralus", "eastus", "eastus2", "eastus3", "northcentralus", "southcentralus", "westcentralus", "westus", "westus2", "westus3", "usgovvirginia", "usgovtexas", "usgovarizona", "usdodcentral", "usdodeast", "usgoviowa"]
+    [
+        "centralus",
+        "eastus",
+        "eastus2",
+        "eastus3",
+        "northcentralus",
+        "southcentralus",
+        "westcentralus",
+        "westus",
+        "westus2",
+        "westus3",
+        "usgovvirginia",
+        "usgovtexas",
+        "usgovarizona",
+        "usdodcentral",
+        "usdodeast",
+        "usgoviowa",
+    ]
 )
 
 

@@ -18,10 +18,18 @@ DriverOf = Callable[[Task], Awaitable[Driver]]
 
 _CLUSTER = ("azure.identity", "azure.core.rest", "lightkube", "chainfleet.drivers.kubernetes.client")
 _DRIVERS = {
-    Phase.INFRASTRUCTURE: ("chainfleet.drivers.terraform", "TerraformDriver", ("azure.identity", "azure.core.rest")),
+    Phase.INFRASTRUCTURE: (
+        "chainfleet.drivers.terraform",
+        "TerraformDriver",
+        ("azure.identity", "azure.core.rest"),
+    ),
     Phase.KUBERNETES: ("chainfleet.drivers.kubernetes", "KubernetesDriver", _CLUSTER),
     Phase.BESU: ("chainfleet.drivers.besu", "BesuDriver", _CLUSTER),
-    Phase.CONTRACTS: ("chainfleet.drivers.contracts", "ContractsDriver", ("eth_account", "eth_abi", *_CLUSTER)),
+    Phase.CONTRACTS: (
+        "chainfleet.drivers.contracts",
+        "ContractsDriver",
+        ("eth_account", "eth_abi", *_CLUSTER),
+    ),
     Phase.MONITORING: ("chainfleet.drivers.monitoring", "MonitoringDriver", _CLUSTER),
     Phase.VERIFICATION: ("chainfleet.drivers.verification", "VerificationDriver", ("eth_abi", *_CLUSTER)),
 }

@@ -96,10 +96,12 @@ class Admission:
     def release(self, task: int) -> None:
         """An attempt has ended: what it held is free again."""
         for gauge, amount in self.queues[self._class[task]].demands:
-            gauge.meter.give(amount)
-            self._touched.add(gauge.index)
-            if gauge.meter.gate_until > 0:
-                self.untimed.add(gauge.index)
+            meter = gauge.meter
+            meter.give(amount)
+            if gauge.waiting:
+                self._touched.add(gauge.index)
+                if meter.gate_until > 0:
+                    self.untimed.add(gauge.index)
 
     def touch(self, gauge: Gauge) -> None:
         """A limit has changed by itself: look again at who waits for it, and when it opens."""
@@ -167,7 +169,8 @@ class Admission:
             gauge.meter.take(amount, now)
             if gauge.champion != NOBODY or gauge.reserved != NOBODY:
                 self._count_passing(gauge, place, amount)
-        self._hops.pop(place, None)
+        if self._hops:
+            self._hops.pop(place, None)
         if queue.heap:
             heappush(self._active, (queue.heap[0], queue.index, -1))
         start(self.order.task[place])

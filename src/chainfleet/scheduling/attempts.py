@@ -25,13 +25,15 @@ def end_well(engine: Engine, task: int, *, changed: bool = True) -> None:
     """The running attempt of a task ended well; only one that changed something says how long it takes."""
     took = engine.now - engine.running[task]
     _give_back(engine, task)
-    engine.waive.discard(task)
-    engine.revive.discard(task)
-    if engine.graph.twin[task]:
-        engine.breaker.succeeded(engine.graph.twin[task])
+    if engine.waive or engine.revive:
+        engine.waive.discard(task)
+        engine.revive.discard(task)
     engine.end(task, SUCCEEDED)
-    if changed:
-        engine.learn(task, took)
+    twin = engine.graph.twin[task]
+    if twin:
+        engine.breaker.succeeded(twin)
+        if changed:
+            engine.learn(task, twin, took)
 
 
 def failed(engine: Engine, event: AttemptFailed) -> None:

@@ -30,8 +30,9 @@ class Board:
         self.states = bytearray(graph.size)
         self.changes: list[Change] = []
         self.counts = [0] * (len(graph.regions) * len(PHASES) * STATES)
-        for group in graph.group:
-            self.counts[group * STATES + WAITING] += 1
+        self._base = array("i", [group * STATES for group in graph.group])
+        for base in self._base:
+            self.counts[base + WAITING] += 1
         self.over = 0
         self._missing = array("i", bytes(4 * graph.size))
         self._got: dict[int, int] = {}
@@ -40,12 +41,13 @@ class Board:
 
     def move(self, task: int, state: int, reason: str = "") -> None:
         """Put a task into a state, counted and noted; dependents are not looked at."""
-        old = self.states[task]
-        base = self.graph.group[task] * STATES
-        self.counts[base + old] -= 1
-        self.counts[base + state] += 1
-        self.over += (state >= SUCCEEDED) - (old >= SUCCEEDED)
-        self.states[task] = state
+        states, counts = self.states, self.counts
+        old, base = states[task], self._base[task]
+        counts[base + old] -= 1
+        counts[base + state] += 1
+        if state >= SUCCEEDED or old >= SUCCEEDED:
+            self.over += (state >= SUCCEEDED) - (old >= SUCCEEDED)
+        states[task] = state
         self.changes.append((task, state, reason))
 
     def end(self, task: int, state: int, reason: str = "") -> None:

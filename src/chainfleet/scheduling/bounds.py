@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -63,8 +63,9 @@ def bound_of(blueprint: Blueprint, durations: Sequence[int] | None = None) -> Bo
     heads, tails = earliest_starts(graph, durations), _tails(graph, durations)
     longest = max((h + d + q for h, d, q in zip(heads, durations, tails, strict=True)), default=0)
     parts = {CRITICAL_PATH: seconds(longest)}
+    by_class = _by_class(graph, durations, heads, tails)
     for index, limit in enumerate(blueprint.plan.limits):
-        users = list(_users(graph, index, durations, heads, tails))
+        users = _users(graph, index, by_class)
         if users:
             parts.update(_limit_bounds(limit, users))
     binding = max(parts, key=lambda name: parts[name])
@@ -109,28 +110,36 @@ def _tails(graph: Graph, durations: Sequence[int]) -> array[int]:
     return tails
 
 
-@dataclass(frozen=True, slots=True)
-class _User:
-    head: int
-    duration: int
-    tail: int
-    amount: float
+_Moments = tuple[int, int, int]
+"""Head, duration and tail of a task."""
+
+_User = tuple[int, int, int, float]
+"""The same, and what the task draws."""
 
 
-def _users(
-    graph: Graph, limit: int, durations: Sequence[int], heads: Sequence[int], tails: Sequence[int]
-) -> Iterator[_User]:
-    drawn = {c: dict(demands)[limit] for c, demands in enumerate(graph.classes) if limit in dict(demands)}
-    if drawn:
-        for t, demands in enumerate(graph.demand_class):
-            if demands in drawn:
-                yield _User(heads[t], durations[t], tails[t], drawn[demands])
+def _by_class(
+    graph: Graph, durations: Sequence[int], heads: Sequence[int], tails: Sequence[int]
+) -> list[list[_Moments]]:
+    out: list[list[_Moments]] = [[] for _ in graph.classes]
+    for demands, *moments in zip(graph.demand_class, heads, durations, tails, strict=True):
+        out[demands].append((moments[0], moments[1], moments[2]))
+    return out
+
+
+def _users(graph: Graph, limit: int, by_class: Sequence[Sequence[_Moments]]) -> list[_User]:
+    return [
+        (*moments, amount)
+        for demands, row in enumerate(graph.classes)
+        for index, amount in row
+        if index == limit
+        for moments in by_class[demands]
+    ]
 
 
 def _limit_bounds(limit: Limit, users: Sequence[_User]) -> dict[str, float]:
     if limit.kind is LimitKind.TOKENS:
         return {f"rate of {limit.name}": _rate_bound(limit, users)}
-    work = sum(u.duration * u.amount for u in users) / limit.capacity
+    work = sum(duration * amount for _, duration, _, amount in users) / limit.capacity
     return {
         f"work of {limit.name}": work / SECOND,
         f"head and tail of {limit.name}": _head_tail_bound(limit, users) / SECOND,
@@ -138,10 +147,10 @@ def _limit_bounds(limit: Limit, users: Sequence[_User]) -> dict[str, float]:
 
 
 def _head_tail_bound(limit: Limit, users: Sequence[_User]) -> float:
-    heads, tails = _cuts([u.head for u in users]), _cuts([u.tail for u in users])
+    heads, tails = _cuts({u[0] for u in users}), _cuts({u[2] for u in users})
     work = [[0.0] * len(tails) for _ in heads]
-    for u in users:
-        work[_cell(heads, u.head)][_cell(tails, u.tail)] += u.duration * u.amount
+    for head, duration, tail, amount in users:
+        work[_cell(heads, head)][_cell(tails, tail)] += duration * amount
     best = 0.0
     for i, row in enumerate(_suffix_sums(work)):
         for j, energy in enumerate(row):
@@ -151,13 +160,13 @@ def _head_tail_bound(limit: Limit, users: Sequence[_User]) -> float:
 
 
 def _rate_bound(limit: Limit, users: Sequence[_User]) -> float:
-    heads, tails = _cuts([u.head for u in users]), _cuts([u.tail for u in users])
+    heads, tails = _cuts({u[0] for u in users}), _cuts({u[2] for u in users})
     tokens = [[0.0] * len(tails) for _ in heads]
     shortest = [[NEVER] * len(tails) for _ in heads]
-    for u in users:
-        i, j = _cell(heads, u.head), _cell(tails, u.tail)
-        tokens[i][j] += u.amount
-        shortest[i][j] = min(shortest[i][j], u.duration)
+    for head, duration, tail, amount in users:
+        i, j = _cell(heads, head), _cell(tails, tail)
+        tokens[i][j] += amount
+        shortest[i][j] = min(shortest[i][j], duration)
     best = 0.0
     _suffix_minima(shortest)
     for i, row in enumerate(_suffix_sums(tokens)):
@@ -168,9 +177,9 @@ def _rate_bound(limit: Limit, users: Sequence[_User]) -> float:
     return best
 
 
-def _cuts(values: list[int]) -> list[int]:
+def _cuts(values: set[int]) -> list[int]:
     """Some of the values that occur, ascending, the smallest among them."""
-    distinct = sorted(set(values))
+    distinct = sorted(values)
     step = max(1, -(-len(distinct) // _CUTS))
     return distinct[::step]
 

@@ -82,7 +82,8 @@ class Engine:
         """A task is over; what it held has been released before."""
         if self.board.states[task] == READY:
             self.admission.withdraw(task)
-        self.retry_at.pop(task, None)
+        if self.retry_at:
+            self.retry_at.pop(task, None)
         self.board.end(task, state, reason)
 
     def back_off(self, task: int, wait: int, reason: str) -> None:
@@ -128,10 +129,10 @@ class Engine:
 
     # --- learning --------------------------------------------------------------------------------
 
-    def learn(self, task: int, took: int) -> None:
+    def learn(self, task: int, twin: int, took: int) -> None:
         """An attempt that changed something took so long: if its twins drift, plan the rest anew."""
-        twin, expected = self.graph.twin[task], self.blueprint.durations[task]
-        factor = self._drift.observe(twin, took, expected) if twin and expected else None
+        expected = self.blueprint.durations[task]
+        factor = self._drift.observe(twin, took, expected) if expected else None
         if factor is None:
             return
         self.durations = array("q", self.durations)
@@ -165,13 +166,14 @@ class Engine:
         self._set_timers()
 
     def _take_ready(self) -> None:
+        states, kind = self.board.states, self.graph.kind
         while ready := self.board.take_ready():
             for task in ready:
-                if self.board.states[task] != READY:
+                if states[task] != READY:
                     continue
                 if self.budget.closed and self.budget.bars(self.graph.region_of(task)):
                     self.end(task, SKIPPED, OVER_BUDGET)
-                elif self.graph.kind[task] == BARRIER:
+                elif kind[task] == BARRIER:
                     self.board.end(task, SUCCEEDED)
                 else:
                     self.admission.offer(task)
@@ -183,7 +185,8 @@ class Engine:
             self.speaker.gate(task)
             return
         self.attempts[task] += 1
-        self.budget.begun.add(self.graph.region_of(task))
+        if self.budget.allowed is not None:
+            self.budget.begun.add(self.graph.region_of(task))
         self.running[task] = self.now
         self.board.move(task, RUNNING)
         self.tell_changes()
