@@ -216,16 +216,16 @@ def _new_key(randomness: Randomness) -> PrivateKey:
 def _encrypt(key: PrivateKey, password: str) -> dict[str, Any]:
     from eth_keyfile.keyfile import create_keyfile_json
 
-    return dict(
-        create_keyfile_json(key.secret, password.encode(), kdf="scrypt", iterations=_SCRYPT_WORK_FACTOR)
-    )
+    secret: Any = password.encode()  # declared as text, but text is hashed as Latin-1 there: other tools use UTF-8
+    return dict(create_keyfile_json(key.secret, secret, kdf="scrypt", iterations=_SCRYPT_WORK_FACTOR))
 
 
 def _decrypt(text: str, password: str, path: Path) -> PrivateKey:
     from eth_keyfile.keyfile import decode_keyfile_json
 
+    secret: Any = password.encode()  # see `_encrypt`
     try:
-        return PrivateKey(bytes(decode_keyfile_json(json.loads(text), password.encode())))
+        return PrivateKey(bytes(decode_keyfile_json(json.loads(text), secret)))
     except (ValueError, KeyError, TypeError) as error:
         reason = "the password is wrong" if "MAC" in str(error) else "it is damaged"
         raise InputError(f"{path}: the keystore can't be opened, {reason}") from None
