@@ -216,7 +216,9 @@ def _new_key(randomness: Randomness) -> PrivateKey:
 def _encrypt(key: PrivateKey, password: str) -> dict[str, Any]:
     from eth_keyfile.keyfile import create_keyfile_json
 
-    secret: Any = password.encode()  # declared as text, but text is hashed as Latin-1 there: other tools use UTF-8
+    secret: Any = (
+        password.encode()
+    )  # declared as text, but text is hashed as Latin-1 there: other tools use UTF-8
     return dict(create_keyfile_json(key.secret, secret, kdf="scrypt", iterations=_SCRYPT_WORK_FACTOR))
 
 
