@@ -142,9 +142,7 @@ async def relaying(world: World) -> float:
             await origin.sender.send(Intent(f"submit {number}", "submitting", abi, data, to=here.address))
         source, feed = Feed(chain, here.address, abi), Feed(target.chain, there.address, abi)
         metrics = Metrics(time.time)
-        relayer = Relayer(
-            source, feed, target.sender, policy=Policy(), metrics=metrics, log=lambda _: None
-        )
+        relayer = Relayer(source, feed, target.sender, policy=Policy(), metrics=metrics, log=lambda _: None)
         started = time.monotonic()
         await relayer.step()
         assert await feed.latest() == ROUNDS + 1

@@ -16,6 +16,7 @@ from chainfleet.emulator.client import Running, start
 from chainfleet.model.event import LimitObserved
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Demand, Phase, Task
+from chainfleet.runtime.operations import scaled
 
 DEMANDS = (Demand("infrastructure/slots"), Demand("azure/arm/write", 5), Demand("azure/arm/read", 10))
 
@@ -96,6 +97,6 @@ class Workbench:
 @pytest.fixture
 def workbench(cloud: Running, chain_138: Fleet, tmp_path: Path) -> Iterator[Workbench]:
     """A fleet of one's own name, so that tests share the cloud and not the resources."""
-    fleet = chain_138.model_copy(update={"name": f"test-{next(_numbers)}"})
+    fleet = scaled(chain_138, 600.0).model_copy(update={"name": f"test-{next(_numbers)}"})
     yield Workbench(fleet, tmp_path, cloud)
     cloud.control("/faults", "DELETE")

@@ -67,7 +67,7 @@ async def adopt(
         if not tagged[owner]:
             raise _foreign(address, resource_id, f"the resource group {group} is not tagged as the fleet's")
     blocks = [
-        {"to": address, "id": f"{resource_id}?api-version={_version(resource_id, versions)}"}
+        {"to": address, "id": f"{resource_id}?api-version={version_of(resource_id, versions)}"}
         for address, resource_id in sorted(found.items())
     ]
     earlier = _blocks(folder / ADOPTION)
@@ -89,7 +89,8 @@ def _blocks(path: Path) -> list[dict[str, str]]:
     return blocks
 
 
-def _version(resource_id: str, versions: dict[str, str]) -> str:
+def version_of(resource_id: str, versions: dict[str, str]) -> str:
+    """API version to read a resource with, from those that `module_versions` found."""
     _, marker, tail = resource_id.rpartition("/providers/")
     parts = tail.split("/")
     kind = "/".join([parts[0], *parts[1::2]]) if marker else "Microsoft.Resources/resourceGroups"

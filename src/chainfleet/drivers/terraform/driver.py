@@ -13,7 +13,7 @@ from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.event import LimitObserved
 
-from . import adoption, diagnosis, process, roots, states, vaults
+from . import adoption, diagnosis, process, roots, states, unfinished, vaults
 from .messages import Diagnostic, Output
 from .modules import modules_folder
 from .reality import Reality, reality_key
@@ -91,12 +91,14 @@ class TerraformDriver:
             output = await self._run(attempt, root, [*arguments, vaults.RECOVER] if recover else arguments)
             if not output.errors:
                 if recover:
-                    await self._settle(attempt, root)
+                    await self._write_recovered(attempt, root)
                 return output
             if not recover and vaults.is_in_the_way(output.errors):
                 recover = await self._vault_is_deleted(attempt, root)
                 if recover:
                     continue
+            if await self._settled(attempt, unfinished.busy_resources(output.errors)):
+                continue
             found = adoption.orphans(output.errors)
             if not found:
                 break
@@ -119,7 +121,16 @@ class TerraformDriver:
             attempt.log("the key vault was deleted and is still kept, recovering it")
         return deleted
 
-    async def _settle(self, attempt: Attempt, root: Root) -> None:
+    async def _settled(self, attempt: Attempt, busy: list[tuple[str, str]]) -> bool:
+        """Wait for operations that go on at these resources; False if there is none."""
+        return await unfinished.wait_until_settled(
+            busy,
+            read=self._reality(attempt.environ).read,
+            say=attempt.log,
+            time_scale=attempt.fleet.deployment.time_scale,
+        )
+
+    async def _write_recovered(self, attempt: Attempt, root: Root) -> None:
         """Write the recovered vault once more, as configured: the order to recover leaves the state.
 
         An attempt that ends before this has no note of an apply, so the next one does the same.
@@ -145,6 +156,8 @@ class TerraformDriver:
         # What is gone already can be deleted again, so there is no need to look first.
         arguments = ["apply", "-destroy", "-auto-approve", "-refresh=false", *_common(attempt)]
         output = await self._run(attempt, root, arguments)
+        if await self._settled(attempt, unfinished.busy_resources(output.errors)):
+            output = await self._run(attempt, root, arguments)
         if output.errors:
             raise _failed(attempt, output.errors)
         (root.folder / roots.APPLIED).unlink(missing_ok=True)
@@ -187,14 +200,16 @@ class TerraformDriver:
     async def _adopt(self, attempt: Attempt, root: Root, found: dict[str, str]) -> None:
         for address, resource_id in found.items():
             attempt.log(f"{address} exists already, taking it up: {resource_id}")
+        versions = adoption.module_versions(tuple(root.files.values()))
         await adoption.adopt(
             root.folder,
             found,
             group=f"{attempt.fleet.resource_prefix}-{attempt.task.subject}",
             fleet=attempt.fleet.name,
-            versions=adoption.module_versions(tuple(root.files.values())),
+            versions=versions,
             read=self._reality(attempt.environ).read,
         )
+        await self._settled(attempt, [(i, adoption.version_of(i, versions)) for i in found.values()])
 
     async def _run(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
         """Run one command; a failure without a diagnostic becomes one."""
