@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from chainfleet.cli.main import main
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "chain-138.yaml"
 FLEET = EXAMPLE.read_text()
@@ -222,3 +224,18 @@ def test_the_shell_can_complete_commands() -> None:
         [command], capture_output=True, text=True, check=False, env={**os.environ, **asked}, timeout=60
     )
     assert set(done.stdout.split()) == {"deploy", "destroy"}
+
+
+def test_a_missing_tool_is_told_before_anything_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("chainfleet.drivers.terraform.embedded.library", lambda: None)
+    state = tmp_path / "state"
+    words = ["deploy", str(EXAMPLE), "--emulated", "--yes", "--state", str(state)]
+    monkeypatch.setattr(sys, "argv", ["chainfleet", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 3
+    assert "way out: install OpenTofu" in capsys.readouterr().err
+    assert not state.exists()

@@ -15,7 +15,7 @@ import pytest
 from chainfleet.model.errors import ErrorClass, LeaseLost
 from chainfleet.model.event import AttemptSucceeded, CancelRequested, TaskState, Verdict
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.task import Mode, Plan, Task
+from chainfleet.model.task import Mode, Plan, Task, TaskKind
 from chainfleet.runtime import operations
 from chainfleet.runtime.operations import (
     Environment,
@@ -166,6 +166,24 @@ def test_a_cancelled_run_goes_on_where_it_stopped(environment: Environment, fast
     assert second.finish.verdict is Verdict.SUCCEEDED
     assert all(driver.effects()[name] == 1 for name in done)
     assert len(driver.effects()) == 201
+    # The end tells of the whole run, not of the last process only, and the ledger says the same.
+    assert second.view.outputs.keys() == {
+        task.id for task in make_plan(fast, "r1").tasks if task.kind is TaskKind.WORK
+    }
+    assert {span.task for span in second.view.spans} == set(second.view.outputs)
+    assert all(span.end is not None for span in second.view.spans)
+    assert read_run(environment.state, fast.name).spans == second.view.spans
+
+
+def test_a_run_that_is_over_can_be_taken_up_again_and_tells_the_same(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
+    first = run(environment, make_plan(fast, "r1"))
+    outputs = dict(first.view.outputs)
+    again = asyncio.run(continue_run(environment, read_run(environment.state, fast.name), lambda _c: []))
+    assert again.finish.verdict is Verdict.SUCCEEDED
+    assert again.view.outputs == outputs
+    assert len(again.view.spans) == 201
 
 
 def test_a_coordinator_that_lost_its_lease_stops(environment: Environment, fast: Fleet, driver: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from chainfleet.model.errors import InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import LoadedFleet
-from chainfleet.model.task import Plan
+from chainfleet.model.task import Phase, Plan
 from chainfleet.runtime.coordinator import Coordinator, Observer
 from chainfleet.runtime.operations import (
     Environment,
@@ -61,12 +62,13 @@ def run_deploy(
         and _recalled(target.state_folder(declared.fleet.name)) is None
     ):
         declared.require_environment()
-    # Bad options are told before a cloud is started or a question asked.
-    select(
+    # What is wrong is told before a cloud is started or a question asked.
+    wanted = select(
         make_plan(declared.fleet, declared.revision, overrides=policy.overrides(declared.fleet)),
         policy.selection(),
     )
     _refuse_unsafe(declared)
+    _require_tools(wanted)
     _confirm(declared.fleet, target, yes=yes)
     state = target.state_folder(declared.fleet.name)
     with open_target(target, state) as cloud:
@@ -92,6 +94,7 @@ def run_resume(
     view = read_run(state, declared.fleet.name)
     if view.plan is None:
         raise InputError(f"run {view.run} has no plan", way_out="deploy again: what exists is adopted")
+    _require_tools(view.plan)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         loaded.require_environment()
@@ -125,6 +128,7 @@ def run_destroy(path: Path, target: TargetOptions, *, confirm: str | None, plain
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
     read_run(state, declared.fleet.name)
+    _require_tools(make_plan(declared.fleet, declared.revision))
     _confirm_destroy(declared.fleet, confirm)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
@@ -172,6 +176,14 @@ def _refuse_unsafe(loaded: LoadedFleet) -> None:
     if errors:
         place = place_of(loaded, errors[0].place)
         raise InputError(f"{place}: {errors[0].message}", way_out="`chainfleet check` lists everything")
+
+
+def _require_tools(plan: Plan) -> None:
+    """Refuse to begin what this machine can't finish: the first regions would be half done."""
+    if any(task.phase is Phase.INFRASTRUCTURE for task in plan.tasks):
+        from chainfleet.drivers.terraform import check_tool
+
+        check_tool(os.environ)
 
 
 def _recalled(state: StateFolder) -> Any:

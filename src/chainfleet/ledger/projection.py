@@ -13,6 +13,7 @@ from chainfleet.model.event import (
     Finish,
     Incident,
     LimitObserved,
+    RunStarted,
     StartAttempt,
     StateChanged,
     TaskState,
@@ -76,6 +77,8 @@ class RunView:
             case Plan():
                 self.plan = thing
                 self.states = {task.id: TaskState.WAITING for task in thing.tasks}
+            case RunStarted():
+                self._begin(thing)
             case StateChanged():
                 self.states[thing.task] = thing.state
                 self.reasons[thing.task] = thing.reason
@@ -98,6 +101,15 @@ class RunView:
                 self.incidents.append(thing.message)
             case Finish():
                 self.finish = thing
+
+    def _begin(self, started: RunStarted) -> None:
+        """A process takes the run up: what was not over waits again, what was under way was cut off."""
+        for span in self._open.values():
+            span.end, span.error = self.last, "cut off"
+        self._open.clear()
+        self.states = {task: started.done.get(task, TaskState.WAITING) for task in self.states}
+        self.reasons = {task: reason for task, reason in self.reasons.items() if task in started.done}
+        self.finish = None
 
     def _end(self, task: str, attempt: int, at: float, **facts: Any) -> None:
         span = self._open.pop((task, attempt), None)

@@ -79,7 +79,7 @@ class Coordinator:
         run_attempt: carries out one attempt (see `attempts.run_attempt`).
         decide_gate: judges a gate between waves.
         observers: who wants to see everything.
-        offset_s: seconds that earlier processes spent on this run; its axis goes on from there.
+        earlier: what the ledger has of this run, if an earlier process began it; its axis goes on from there.
     """
 
     plan: Plan
@@ -89,7 +89,7 @@ class Coordinator:
     run_attempt: RunAttempt
     decide_gate: DecideGate
     observers: Sequence[Observer] = ()
-    offset_s: float = 0.0
+    earlier: RunView | None = None
     view: RunView = field(init=False)
     scheduler: Scheduler = field(init=False)
     accounting: Accounting = field(default_factory=Accounting)
@@ -97,20 +97,23 @@ class Coordinator:
     _running: dict[tuple[str, int], asyncio.Task[AttemptEnd]] = field(default_factory=dict)
     _inbox: asyncio.Queue[tuple[Event, Mapping[str, Any] | None]] = field(init=False)
     _began: float = field(init=False)
+    _offset_s: float = field(init=False)
     _wake_at: float | None = None
     _lost: BaseException | None = None
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.plan)
-        self.view = RunView(self.run)
-        self.view.see(self.plan, 0.0)
+        self.view = self.earlier or RunView(self.run)
+        self._offset_s = self.view.last
+        if self.view.plan is None:
+            self.view.see(self.plan, 0.0)
         self._tasks = {task.id: task for task in self.plan.tasks}
         self._inbox = asyncio.Queue()
         self._began = time.monotonic()
 
     def now(self) -> float:
         """Seconds on the run's axis."""
-        return self.offset_s + time.monotonic() - self._began
+        return self._offset_s + time.monotonic() - self._began
 
     def send(self, event: Event) -> None:
         """Hand in an event from outside (pause, cancel, an observation); same thread only."""

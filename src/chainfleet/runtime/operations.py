@@ -139,7 +139,7 @@ async def continue_run(
 
     Args:
         environment: of the run.
-        view: the run as the ledger has it.
+        view: the run as the ledger has it; it goes on with the run.
         make_observers: see `start_run`.
         retry: words (phase, region, pattern of ids) naming failed tasks; empty means all that failed;
             None leaves failed ones alone and only goes on with what was not over.
@@ -156,7 +156,7 @@ async def continue_run(
             events.append(RetryRequested(chosen))
     environment.outputs.update(view.outputs)
     undo = view.run.endswith("-destroy")
-    return await _run(environment, view.plan, view.run, events, make_observers, offset_s=view.last, undo=undo)
+    return await _run(environment, view.plan, view.run, events, make_observers, earlier=view, undo=undo)
 
 
 async def _run(
@@ -166,7 +166,7 @@ async def _run(
     first: Sequence[Event],
     make_observers: Callable[[Coordinator], Sequence[Observer]],
     *,
-    offset_s: float = 0.0,
+    earlier: RunView | None = None,
     undo: bool = False,
 ) -> RunResult:
     progress: dict[str, str] = {}
@@ -178,7 +178,7 @@ async def _run(
         lease=environment.lease,
         run_attempt=lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo),
         decide_gate=decide_gate,
-        offset_s=offset_s,
+        earlier=earlier,
     )
     surroundings = Surroundings(
         fleet=environment.fleet,
