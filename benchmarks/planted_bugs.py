@@ -17,13 +17,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HUNT = """
-import sys
+import sys, tempfile
+from functools import partial
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from simulated_books import Files, Memory
 from simulated_referee import Foul
 from simulated_world import World
 for seed in range(int(sys.argv[2])):
     try:
-        World(seed).run()
+        with tempfile.TemporaryDirectory() as folder:
+            real = partial(Files, seed=seed, folder=Path(folder))
+            World(seed, real if sys.argv[3] == "ledger" else Memory).run()
     except Foul as foul:
         print(foul)
         raise SystemExit(1)
@@ -39,43 +44,51 @@ class Bug:
 
 
 BUGS = (
-    Bug("an ended attempt keeps what it held", "admission", "            gauge.meter.give(amount)\n", ""),
-    Bug("a failed attempt keeps what it held", "attempts",
+    Bug("an ended attempt keeps what it held", "scheduling/admission", "            meter.give(amount)\n", ""),
+    Bug("a failed attempt keeps what it held", "scheduling/attempts",
         '    """The running attempt of a task ended badly."""\n    _give_back(engine, task)\n',
         '    """The running attempt of a task ended badly."""\n    del engine.running[task]\n'),
-    Bug("Retry-After does not close the bucket", "tokens", "if retry_after is not None:", "if retry_after is None and retry_after:"),
-    Bug("Retry-After does not close the slots", "slots", "if retry_after is not None:", "if retry_after is None and retry_after:"),
-    Bug("Retry-After is no bound for the task itself", "retry", "return asked + mix(", "return mix("),
-    Bug("a bucket holds twice its burst", "tokens", "+ ceil(self.burst)\n", "* 2 + ceil(self.burst)\n"),
-    Bug("a bucket is paced above its rate", "tokens", "PACE = 0.981", "PACE = 1.2"),
-    Bug("one slot too many", "slots", "held + units > self._room:", "held + units > self._room + 1000:"),
-    Bug("a late result is believed", "attempts", "task in engine.running and engine.attempts[task] == attempt", "task in engine.running"),
-    Bug("dependents of a failed task start", "board", "if entry & 1 == 0 and not is_met(self.states[done]):", "if False:"),
-    Bug("an after edge is forgotten at a resume", "board",
+    Bug("Retry-After does not close the bucket", "scheduling/tokens", "if retry_after is not None:", "if retry_after is None and retry_after:"),
+    Bug("Retry-After does not close the slots", "scheduling/slots", "if retry_after is not None:", "if retry_after is None and retry_after:"),
+    Bug("Retry-After is no bound for the task itself", "scheduling/retry", "return asked + mix(", "return mix("),
+    Bug("a bucket holds twice its burst", "scheduling/tokens", "+ ceil(self.burst)\n", "* 2 + ceil(self.burst)\n"),
+    Bug("a bucket is paced above its rate", "scheduling/tokens", "PACE = 0.981", "PACE = 1.2"),
+    Bug("one slot too many", "scheduling/slots", "held + units > self._room:", "held + units > self._room + 1000:"),
+    Bug("a late result is believed", "scheduling/attempts", "task in engine.running and engine.attempts[task] == attempt", "task in engine.running"),
+    Bug("dependents of a failed task start", "scheduling/board", "(met and successor not in quorum)", "successor not in quorum"),
+    Bug("an after edge is forgotten at a resume", "scheduling/board",
         "missing = sum(states[p] < SUCCEEDED for p in self.graph.afters(task))", "missing = 0"),
-    Bug("a quorum counts heads, not weights", "board",
+    Bug("a quorum counts heads, not weights", "scheduling/board",
         "weight = self.graph.weight.get(done, 1)\n        wanted", "weight = 1\n        wanted"),
-    Bug("a lost quorum is waited for", "board", "return self._possible[task] >= wanted", "return True"),
-    Bug("an early wake-up is not asked for again", "engine", "        self._wake_at = NEVER\n\n    def _set", "        return\n\n    def _set"),
-    Bug("a timer fires and nobody looks", "admission", "            gauge.timer_at = None\n        self.touch(gauge)", "            gauge.timer_at = None"),
-    Bug("a pause is ignored", "engine", "if not self.paused and not self.cancelling:", "if not self.cancelling:"),
-    Bug("a cancel only stops what runs", "requests", "    engine.cancel_waiting()\n", ""),
-    Bug("a cancel leaves what backs off", "engine", "if state != RUNNING and not is_over(state):",
+    Bug("a lost quorum is waited for", "scheduling/board", "return self._possible[task] >= wanted", "return True"),
+    Bug("an early wake-up is not asked for again", "scheduling/engine", "        self._wake_at = NEVER\n\n    def _set", "        return\n\n    def _set"),
+    Bug("a timer fires and nobody looks", "scheduling/admission", "            gauge.timer_at = None\n        self.touch(gauge)", "            gauge.timer_at = None"),
+    Bug("a pause is ignored", "scheduling/engine", "if not self.paused and not self.cancelling:", "if not self.cancelling:"),
+    Bug("a cancel only stops what runs", "scheduling/requests", "    engine.cancel_waiting()\n", ""),
+    Bug("a cancel leaves what backs off", "scheduling/engine", "if state != RUNNING and not is_over(state):",
         "if state not in (RUNNING, BACKING_OFF) and not is_over(state):"),
-    Bug("one attempt too many", "attempts", "failures < engine.plan", "failures <= engine.plan"),
-    Bug("retries cost nothing", "retry", "        self.run_left -= 1\n        self._region_used[region] = used + 1\n", ""),
-    Bug("the breaker holds nobody back", "admission", "if not self.stopped or self._twin[task] not in self.stopped:", "if True:"),
-    Bug("the failure budget closes nothing", "budgets", "return self.closed and region != 0", "return False and region != 0"),
-    Bug("attempt numbers start anew after a crash", "requests", "        engine.attempts[_task(engine, name)] = count\n", "        pass\n"),
-    Bug("a full bucket is presumed after a crash", "requests", "gauge.meter.drain_to(0.0, engine.now)", "pass"),
-    Bug("a finished task runs again after a crash", "requests",
+    Bug("one attempt too many", "scheduling/attempts", "failures < engine.plan", "failures <= engine.plan"),
+    Bug("retries cost nothing", "scheduling/retry", "        self.run_left -= 1\n        self._region_used[region] = used + 1\n", ""),
+    Bug("the breaker holds nobody back", "scheduling/admission", "if not self.stopped or self._twin[task] not in self.stopped:", "if True:"),
+    Bug("the failure budget closes nothing", "scheduling/budgets", "return self.closed and region != 0", "return False and region != 0"),
+    Bug("attempt numbers start anew after a crash", "scheduling/requests", "        engine.attempts[_task(engine, name)] = count\n", "        pass\n"),
+    Bug("a full bucket is presumed after a crash", "scheduling/requests", "gauge.meter.drain_to(0.0, engine.now)", "pass"),
+    Bug("a finished task runs again after a crash", "scheduling/requests",
         "if s in (TaskState.SUCCEEDED, TaskState.FAILED)}", "if s is TaskState.FAILED}"),
-    Bug("a skip does not count as success", "codes", "return code in (SUCCEEDED, WAIVED)", "return code == SUCCEEDED"),
-    Bug("failures are hidden in the verdict", "verdicts", "if board.all_met():", "if board.all_met() or not board.count(FAILED):"),
-    Bug("a withdrawn task keeps its reservation", "admission", "        queue.dead += 1\n        self._forget(self.order.place[task], queue)\n", "        queue.dead += 1\n"),
-    Bug("a release wakes nobody", "admission", "            gauge.meter.give(amount)\n            self._touched.add(gauge.index)\n", "            gauge.meter.give(amount)\n"),
-    Bug("a barrier takes a seat in the queue", "engine", "elif self.graph.kind[task] == BARRIER:", "elif False:"),
-    Bug("a retry leaves skipped dependents behind", "board", "if state not in (WAITING, READY, SKIPPED):", "if state not in (WAITING, READY):"),
+    Bug("a skip does not count as success", "scheduling/codes", "return code in (SUCCEEDED, WAIVED)", "return code == SUCCEEDED"),
+    Bug("failures are hidden in the verdict", "scheduling/verdicts", "if board.all_met():", "if board.all_met() or not board.count(FAILED):"),
+    Bug("a withdrawn task keeps its reservation", "scheduling/admission", "        queue.dead += 1\n        self._forget(self.order.place[task], queue)\n", "        queue.dead += 1\n"),
+    Bug("a release wakes nobody", "scheduling/admission", "            if gauge.waiting:\n                self._touched", "            if not gauge.meter:\n                self._touched"),
+    Bug("a barrier takes a seat in the queue", "scheduling/engine", "elif kind[task] == BARRIER:", "elif False:"),
+    Bug("a retry leaves skipped dependents behind", "scheduling/board", "if state not in (WAITING, READY, SKIPPED):", "if state not in (WAITING, READY):"),
+    Bug("a fencing check is dropped", "ledger/lease", "if row is None or row[0] != self.fence:", "if row is None:"),
+    Bug("a lost lease is renewed", "ledger/lease", "WHERE name = ? AND fence = ?\"\n        changed", "WHERE name = ? OR fence = ?\"\n        changed"),
+    Bug("the fence does not grow", "ledger/lease", "(row[1] if row else 0) + 1", "(row[1] if row else 1)"),
+    Bug("a commit is lost", "ledger/store", "with connection:\n                connection.execute(\"BEGIN IMMEDIATE\")\n                rows",
+        "if True:\n                connection.in_transaction or connection.execute(\"BEGIN IMMEDIATE\")\n                rows"),
+    Bug("the last record of a batch is lost", "ledger/store", "for entries, _ in batches for e in entries", "for entries, _ in batches for e in (entries[:-1] or entries)"),
+    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(_write_problem(self.path, error))", "future.set_result(0)"),
+    Bug("records come back in another order", "ledger/store", "seq > ? ORDER BY seq\"", "seq > ? ORDER BY subject, seq\""),
 )  # fmt: skip
 
 
@@ -88,12 +101,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     print("| planted bug | caught | by | after s |\n| --- | --- | --- | --- |")
-    missed = sum(not _hunt(bug, options.seeds) for bug in BUGS)
+    missed = sum(not hunt(bug, options.seeds) for bug in BUGS)
     print(f"\n{len(BUGS) - missed} of {len(BUGS)} planted bugs caught")
     return 1 if missed else 0
 
 
-def _hunt(bug: Bug, seeds: int) -> bool:
+def hunt(bug: Bug, seeds: int) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "chainfleet"
         shutil.copytree(
@@ -101,14 +114,14 @@ def _hunt(bug: Bug, seeds: int) -> bool:
             copy,
             ignore=shutil.ignore_patterns("__pycache__", "emulator", "drivers"),
         )
-        source = copy / "scheduling" / f"{bug.file}.py"
+        source = copy / f"{bug.file}.py"
         text = source.read_text()
         if text.count(bug.right) < 1:
             raise SystemExit(f"{bug.name}: {source.name} no longer contains {bug.right!r}")
         source.write_text(text.replace(bug.right, bug.wrong))
         began = time.monotonic()
         found = subprocess.run(
-            [sys.executable, "-c", HUNT, str(ROOT / "tests" / "simulation"), str(seeds)],
+            [sys.executable, "-c", HUNT, str(ROOT / "tests" / "simulation"), str(seeds), bug.file.split("/")[0]],
             capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": folder},
         )  # fmt: skip
         took = time.monotonic() - began

@@ -7,10 +7,10 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
+from simulated_books import Books, Memory
 from simulated_plans import random_plan
 from simulated_referee import Foul, Referee, must
 
-from chainfleet.ledger.projection import RunView
 from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import (
     AttemptFailed,
@@ -53,13 +53,12 @@ _MOST_CRASHES = 40
 class World:
     """One simulated deployment, from its first event until it is over and nobody asks for more."""
 
-    def __init__(self, seed: int, make: Callable[[Plan, int], Scheduler] | None = None) -> None:
+    def __init__(self, seed: int, books: Callable[[Plan], Books] = Memory) -> None:
         self.seed = seed
         self.rng = rng = Random(seed)
         self.plan = random_plan(rng)
-        self._make = make or (lambda plan, s: Scheduler(plan, seed=s))
         self.referee = Referee(self.plan)
-        self.view = RunView("sim")
+        self.books = books(self.plan)
         self.now = 0.0
         self.events = self.crashes = 0
         self.agenda: list[tuple[float, int, int, Event]] = []
@@ -77,7 +76,6 @@ class World:
     def run(self) -> World:
         """Play it to its end; Foul names the seed if an invariant breaks."""
         try:
-            self.view.see(self.plan, 0.0)
             self._begin(RunStarted())
             while True:
                 self._play()
@@ -87,6 +85,8 @@ class World:
             raise Foul(f"seed {self.seed}, event {self.events}: {foul}") from foul
         except Exception as error:
             raise Foul(f"seed {self.seed}, event {self.events}: {type(error).__name__}: {error}") from error
+        finally:
+            self.books.close()
 
     def _play(self) -> None:
         while self.agenda:
@@ -107,7 +107,7 @@ class World:
             self._play()
 
     def _begin(self, first: RunStarted) -> None:
-        self.scheduler = self._make(self.plan, self.seed)
+        self.scheduler = Scheduler(self.plan, seed=self.seed)
         self._tell(first)
 
     def _tell(self, event: Event) -> None:
@@ -120,10 +120,12 @@ class World:
         if self._dies(self._crash_rate / 2):
             self._crash()  # Before anything was durable: neither event nor commands ever were.
             return
+        durable = [event, *(c for c in commands if not isinstance(c, WakeAt))]
+        if not self.books.write(self.now, durable):
+            self._crash()  # The disk is full; somebody makes room.
+            return
         self.referee.commands(commands)
-        self.view.see(event, self.now)
         for command in commands:
-            self.view.see(command, self.now)
             self._obey(command)
         self.referee.stands(self.scheduler)
 
@@ -139,24 +141,18 @@ class World:
         self.now += self.rng.random() * 10
         self.referee.now = self.now
         self.referee.forget()
+        self.books.reopen(self.now)
+        view = self.books.view
         for task, state in self.referee.state.items():
-            must(
-                self.view.states[task] is state,
-                "the ledger says",
-                self.view.states[task],
-                "of",
-                task,
-                "not",
-                state,
-            )
-        event = resumed(self.view.states, self.view.reasons, self.view.attempts)
+            must(view.states[task] is state, "the ledger says", view.states[task], "of", task, "not", state)
+        event = resumed(view.states, view.reasons, view.attempts)
         self._forget_what_is_not_over(event)
         self._begin(event)
 
     def _forget_what_is_not_over(self, event: RunStarted) -> None:
         for task in self.referee.state:
             self.referee.state[task] = event.done.get(task, TaskState.WAITING)
-        self.view.states.update(self.referee.state)
+        self.books.view.states.update(self.referee.state)
 
     # --- the clouds --------------------------------------------------------------------------------
 

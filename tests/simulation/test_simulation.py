@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
 import pytest
+from simulated_books import Files
 from simulated_world import World
+
+EVENTS = int(os.environ.get("CHAINFLEET_SIMULATED_EVENTS", "1000000"))
+"""Events to play; fewer for a quick look."""
 
 FOUND = {
     4: "a wake-up that came too early was never asked for again",
@@ -23,10 +32,35 @@ def test_a_seed_that_found_a_bug_stays_silent(seed: int) -> None:
     World(seed).run()
 
 
-@pytest.mark.parametrize("first", range(0, 240, 24))
-def test_no_invariant_breaks_in_random_worlds(first: int) -> None:
-    crashes = sum(World(seed).run().crashes for seed in range(first, first + 24))
-    assert crashes > 0
+@pytest.mark.timeout(600)
+def test_no_invariant_breaks_in_a_million_events() -> None:
+    with ProcessPoolExecutor(2) as pool:
+        halves = pool.map(_play, (0, 1 << 20), (EVENTS // 2,) * 2)
+        assert all(crashes > 0 for crashes in halves)
+
+
+def _play(seed: int, events: int) -> int:
+    crashes = 0
+    while events > 0:
+        world = World(seed).run()
+        seed, events, crashes = seed + 1, events - world.events, crashes + world.crashes
+    return crashes
+
+
+def test_no_invariant_breaks_with_a_real_ledger(tmp_path: Path) -> None:
+    """Disks that fill up, processes that are killed, and zombies that were only stopped."""
+    crashes = zombies = full_disks = 0
+    for seed in range(50_000, 50_040):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        world = World(seed, partial(Files, seed=seed, folder=folder)).run()
+        books = world.books
+        assert isinstance(books, Files)
+        crashes, zombies = crashes + world.crashes, zombies + books.zombies
+        full_disks += books.full_disks
+    assert crashes > 20
+    assert zombies > 5
+    assert full_disks > 5
 
 
 def test_the_same_seed_plays_the_same_run() -> None:

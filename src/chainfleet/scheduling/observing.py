@@ -72,12 +72,11 @@ def state(engine: Engine, task_id: str) -> TaskState:
 def counts(engine: Engine) -> Mapping[Phase, Mapping[TaskState, int]]:
     """How many tasks of each phase are in each state."""
     out: dict[Phase, dict[TaskState, int]] = {}
-    for group in range(len(engine.graph.regions) * len(PHASES)):
-        for code in range(STATES):
-            number = engine.board.group_count(group, code)
-            if number:
-                row = out.setdefault(PHASES[group % len(PHASES)], {})
-                row[NAMES[code]] = row.get(NAMES[code], 0) + number
+    for at, number in enumerate(engine.board.counts):
+        if number:
+            row = out.setdefault(PHASES[at // STATES % len(PHASES)], {})
+            state = NAMES[at % STATES]
+            row[state] = row.get(state, 0) + number
     return out
 
 
