@@ -41,6 +41,12 @@ COMMANDS = [
     "destroy",
     "status",
     "emulator",
+    "pause",
+    "drain",
+    "cancel",
+    "skip",
+    "replay",
+    "export",
 ]
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from chainfleet.ledger.codec import decode, encode
 from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.mailbox import Ask, Mailbox, Request
 from chainfleet.ledger.projection import project
-from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.ledger.store import MIGRATIONS, SCHEMA_VERSION, Entry, Ledger
 from chainfleet.model.errors import EnvironmentProblem, ErrorClass, LeaseLost, LedgerError
 from chainfleet.model.event import (
     AttemptFailed,
@@ -23,6 +24,7 @@ from chainfleet.model.event import (
     Finish,
     LimitObserved,
     RunStarted,
+    SkipRequested,
     StartAttempt,
     StateChanged,
     TaskState,
@@ -79,6 +81,62 @@ def test_a_ledger_from_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     connection.close()
     with pytest.raises(LedgerError, match="schema 99"):
         Ledger(tmp_path / "l.db", "f")
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "l.db") as connection:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+        connection.execute("INSERT INTO meta VALUES ('schema', '1'), ('fleet', 'f')")
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO record VALUES (1, 'r', 0, 0, 'note', 'n', '{}')")
+    connection.close()
+    ledger = Ledger(tmp_path / "l.db", "f")
+    assert [r.body for r in ledger.records("r")] == ["{}"]
+    ledger.close()
+    mailbox = Mailbox(tmp_path / "l.db")
+    mailbox.post(Request(Ask.DRAIN))
+    mailbox.post(Request(Ask.EVENT, SkipRequested("a/b/c")))
+    assert mailbox.take() == [Request(Ask.DRAIN), Request(Ask.EVENT, SkipRequested("a/b/c"))]
+    assert mailbox.take() == []
+    mailbox.close()
+    with sqlite3.connect(tmp_path / "l.db") as connection:
+        schema = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+    connection.close()
+    assert int(schema) == SCHEMA_VERSION
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(tmp_path / "l.db", "f").close()
+    before = (tmp_path / "l.db").read_bytes()
+    broken = (*MIGRATIONS, ("CREATE TABLE more (a)", "CREATE TABLE more (a)"))
+    monkeypatch.setattr("chainfleet.ledger.store.MIGRATIONS", broken)
+    monkeypatch.setattr("chainfleet.ledger.store.SCHEMA_VERSION", len(broken))
+    with pytest.raises(EnvironmentProblem, match="more"):
+        Ledger(tmp_path / "l.db", "f")
+    assert (tmp_path / "l.db").read_bytes() == before
+
+
+def _read_all(path: Path) -> None:
+    ledger = Ledger(path, "f")
+    try:
+        list(ledger.records("r"))
+    finally:
+        ledger.close()
+
+
+def test_a_damaged_page_is_said_to_be_damaged_and_nothing_is_lost(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.db", "f")
+    ledger.append([entry("r", f'"{"x" * 100}"') for _ in range(500)]).result()
+    ledger.close()
+    data = bytearray((tmp_path / "l.db").read_bytes())
+    data[-3 * 4096 : -4096] = bytes(2 * 4096)
+    (tmp_path / "l.db").write_bytes(bytes(data))
+    with pytest.raises(LedgerError, match="damaged"):
+        _read_all(tmp_path / "l.db")
+    assert (tmp_path / "l.db").read_bytes() == bytes(data)
 
 
 def test_a_damaged_ledger_is_said_to_be_damaged(tmp_path: Path) -> None:

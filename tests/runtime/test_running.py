@@ -6,22 +6,27 @@ import asyncio
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from chainfleet.model.errors import ErrorClass, LeaseLost
-from chainfleet.model.event import AttemptSucceeded, CancelRequested, TaskState, Verdict
+from chainfleet.ledger.mailbox import Ask, Request
+from chainfleet.ledger.replay import replay
+from chainfleet.model.errors import ErrorClass, InputError, LeaseLost, LedgerError
+from chainfleet.model.event import AttemptSucceeded, CancelRequested, SkipRequested, TaskState, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Mode, Plan, Task, TaskKind
 from chainfleet.runtime import operations
+from chainfleet.runtime.asking import ask
 from chainfleet.runtime.operations import (
     Environment,
     RunResult,
     continue_run,
     open_environment,
+    read_records,
     read_run,
     scaled,
     start_run,
@@ -231,3 +236,58 @@ def test_a_gate_that_is_refused_stops_the_next_wave_only(
     assert result.view.states[f"besu/start/{plan.waves[1][0]}-0"] is TaskState.SKIPPED
     assert result.view.states[f"besu/config/{plan.waves[1][0]}"] is TaskState.SUCCEEDED
     assert result.finish.verdict is Verdict.FAILED
+
+
+def asked(environment: Environment, plan: Plan, after: int, *requests: Request) -> RunResult:
+    """Run a plan; once so many tasks have ended, another process asks for something."""
+
+    class Asking:
+        seen = 0
+
+        def see(self, at: float, things: Sequence[object]) -> None:
+            before = self.seen
+            self.seen += sum(isinstance(thing, AttemptSucceeded) for thing in things)
+            if before < after <= self.seen:
+                for request in requests:
+                    ask(environment.state, environment.fleet.name, request)
+
+    return asyncio.run(start_run(environment, plan, "r-deploy", lambda _c: [Asking()]))
+
+
+def test_a_drain_ends_what_runs_and_resume_goes_on(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
+    driver.seconds = 0.05
+    plan = make_plan(fast, "r1")
+    result = asked(environment, plan, 10, Request(Ask.DRAIN))
+    assert result.finish.verdict is Verdict.CANCELLED
+    assert not [span for span in result.view.spans if not span.ok], "nothing that ran was stopped"
+    assert 10 <= len(driver.effects()) < 201
+    view = read_run(environment.state, fast.name)
+    again = asyncio.run(continue_run(environment, view, lambda _c: []))
+    assert again.finish.verdict is Verdict.SUCCEEDED
+    assert set(driver.effects().values()) == {1}
+
+
+def test_a_task_is_skipped_on_request_and_the_run_replays(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
+    driver.seconds = 0.05
+    skipped = "monitoring/install/uksouth"
+    result = asked(environment, make_plan(fast, "r1"), 5, Request(Ask.EVENT, SkipRequested(skipped)))
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert result.view.reasons[skipped] == "skipped by request"
+    with read_records(environment.state, fast.name) as (_, records):
+        replayed = replay(records)
+    assert replayed.processes == 1
+    assert replayed.decisions > 600
+    with read_records(environment.state, fast.name) as (_, records):
+        changed = [r if '"attempt":1' not in r.body else replace(r, at=r.at + 1) for r in records]
+    changed[5] = replace(changed[5], body=changed[5].body.replace("ready", "running"))
+    with pytest.raises(LedgerError, match="does not replay"):
+        replay(changed)
+
+
+def test_nobody_to_ask_is_one_clear_error(tmp_path: Path, fast: Fleet) -> None:
+    with pytest.raises(InputError, match="no process runs"):
+        ask(StateFolder(tmp_path), fast.name, Request(Ask.DRAIN))

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from chainfleet.model.errors import InputError
-from chainfleet.model.event import Verdict
+from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import LoadedFleet
 from chainfleet.model.task import Phase, Plan
@@ -27,6 +27,7 @@ from chainfleet.runtime.operations import (
     scaled,
     start_run,
     task_environ,
+    tasks_to_retry,
 )
 from chainfleet.runtime.report import write_report
 from chainfleet.runtime.state import StateFolder
@@ -42,6 +43,7 @@ from .options import (
     place_of,
     remember_target,
 )
+from .steering import tell_running
 from .summary import print_result
 from .views import Screen, choose_screen
 
@@ -94,6 +96,14 @@ def run_resume(
     view = read_run(state, declared.fleet.name)
     if view.plan is None:
         raise InputError(f"run {view.run} has no plan", way_out="deploy again: what exists is adopted")
+    again = tasks_to_retry(view, retry or ())
+    if retry and not again:
+        raise InputError(f"nothing that failed in {view.run} is named `{' '.join(retry)}`")
+    event = ResumeRequested() if retry is None else RetryRequested(again)
+    holder = tell_running(state, declared.fleet.name, event)
+    if holder is not None:
+        typer.echo(f"{holder} {'goes on' if retry is None else 'tries again what failed'}")
+        return 0
     _require_tools(view.plan)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)

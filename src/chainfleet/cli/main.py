@@ -8,6 +8,26 @@ from typing import Annotated
 
 import typer
 
+from .arguments import (
+    CeilingOpt,
+    EmulatedOpt,
+    EnvFileOpt,
+    FaultsOpt,
+    FleetArg,
+    FromOpt,
+    JsonOpt,
+    MainnetOpt,
+    ModeOpt,
+    OnlyOpt,
+    PlainOpt,
+    ScaleOpt,
+    SkipOpt,
+    StateOpt,
+    WavesOpt,
+    YesOpt,
+)
+from .steering_commands import add_steering
+
 app = typer.Typer(
     name="chainfleet",
     help="Deploys one Hyperledger Besu QBFT network to many cloud regions at once.\n\n"
@@ -19,41 +39,7 @@ app = typer.Typer(
     "5 another process runs this environment, 6 ended degraded, 130 cancelled.",
 )
 
-FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
-StateOpt = Annotated[
-    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
-]
-JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
-WavesOpt = Annotated[
-    str | None, typer.Option("--waves", help="Sizes of the waves: 8,16 or 25%,75% or names joined by +.")
-]
-OnlyOpt = Annotated[
-    list[str] | None, typer.Option("--only", help="Only this phase, region or task pattern (repeatable).")
-]
-SkipOpt = Annotated[
-    list[str] | None,
-    typer.Option("--skip", help="Leave out this phase, region or task pattern (repeatable)."),
-]
-FromOpt = Annotated[str | None, typer.Option("--from", help="Start at this phase.")]
-CeilingOpt = Annotated[
-    list[str] | None, typer.Option("--ceiling", help="PHASE=N: at most N at once (repeatable).")
-]
-EmulatedOpt = Annotated[
-    bool, typer.Option("--emulated", help="Deploy to the emulated cloud: no account needed.")
-]
-ScaleOpt = Annotated[
-    float | None, typer.Option("--time-scale", help="How much faster than real the emulated cloud is.")
-]
-FaultsOpt = Annotated[
-    str | None, typer.Option("--faults", help="Faults of the emulated cloud: a file, or `storm`.")
-]
-EnvFileOpt = Annotated[
-    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
-]
-YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
-PlainOpt = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
+add_steering(app)
 
 
 @app.command(epilog="Example: chainfleet init --name my-chain --regions 24 > fleet.yaml")

@@ -74,6 +74,19 @@ class Lease:
         return LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
 
 
+def holder_of(path: Path, *, wall: Callable[[], float] = time.time, name: str = "coordinator") -> str | None:
+    """Who runs this environment now, as `process PID on HOST`; None if nobody does."""
+    connection = sqlite3.connect(path, timeout=30)
+    try:
+        row = connection.execute("SELECT holder, expires FROM lease WHERE name = ?", (name,)).fetchone()
+    finally:
+        connection.close()
+    if row is None or row[1] <= wall() or _is_dead(row[0]):
+        return None
+    host, pid, _ = row[0].split(":")
+    return f"process {pid} on {host}"
+
+
 def _birth(pid: int) -> str:
     """When a process began, in clock ticks since boot: tells a process from a later one with the same number."""
     try:

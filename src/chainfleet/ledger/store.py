@@ -18,11 +18,9 @@ from pathlib import Path
 
 from chainfleet.model.errors import EnvironmentProblem, LedgerError
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS record (
+MIGRATIONS = (
+    (
+        """CREATE TABLE record (
     seq INTEGER PRIMARY KEY,
     run TEXT NOT NULL,
     wall REAL NOT NULL,
@@ -30,12 +28,19 @@ CREATE TABLE IF NOT EXISTS record (
     kind TEXT NOT NULL,
     subject TEXT NOT NULL,
     body TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS record_run ON record (run, seq);
-CREATE TABLE IF NOT EXISTS lease (
+)""",
+        "CREATE INDEX record_run ON record (run, seq)",
+        """CREATE TABLE lease (
     name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, expires REAL NOT NULL
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+    ),
+    (
+        "CREATE TABLE request (id INTEGER PRIMARY KEY, wall REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL)",
+    ),
+)
+"""What takes a ledger from each schema version to the next; never changed, only added to."""
+
+SCHEMA_VERSION = len(MIGRATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,22 +206,35 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path, fleet: str) -> None:
     try:
-        connection.executescript(_SCHEMA)
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for key, value in (("schema", str(SCHEMA_VERSION)), ("fleet", fleet)):
-                connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
-        meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+        meta = _migrated(connection, path, fleet)
     except sqlite3.OperationalError as error:
         raise _write_problem(path, error) from None
     except sqlite3.DatabaseError as error:
         raise _damaged(path, error) from None
-    if int(meta["schema"]) > SCHEMA_VERSION:
-        message = f"{path}: the ledger has schema {meta['schema']}, this version knows up to {SCHEMA_VERSION}"
-        raise LedgerError(message, way_out="upgrade chainfleet; nothing was changed")
     if meta["fleet"] != fleet:
         message = f"{path.parent} is the state folder of fleet `{meta['fleet']}`, not of `{fleet}`"
         raise LedgerError(message, way_out="give another folder with --state")
+
+
+def _migrated(connection: sqlite3.Connection, path: Path, fleet: str) -> dict[str, str]:
+    """Bring the schema up to this version, in one transaction; what a newer version wrote is left alone."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+        )
+        meta = {"schema": "0", "fleet": fleet, **dict(connection.execute("SELECT key, value FROM meta"))}
+        version = int(meta["schema"])
+        if version > SCHEMA_VERSION:
+            message = f"{path}: the ledger has schema {version}, this version knows up to {SCHEMA_VERSION}"
+            raise LedgerError(message, way_out="upgrade chainfleet; nothing was changed")
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        if version < SCHEMA_VERSION:
+            rows = (("schema", str(SCHEMA_VERSION)), ("fleet", meta["fleet"]))
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+    return meta
 
 
 def _write_problem(path: Path, error: Exception) -> EnvironmentProblem:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from chainfleet.ledger.codec import encode
 from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.mailbox import Ask, Request
 from chainfleet.ledger.projection import RunView
 from chainfleet.ledger.store import Entry, Ledger
 from chainfleet.model.errors import ErrorClass
@@ -29,6 +30,8 @@ from chainfleet.model.event import (
     Finish,
     GateDecided,
     OpenGate,
+    PauseRequested,
+    ResumeRequested,
     StartAttempt,
     TimePassed,
     WakeAt,
@@ -39,6 +42,8 @@ from chainfleet.scheduling.scheduler import Scheduler
 from .attempts import AttemptEnd
 
 LEASE_RENEWAL_S = 5.0
+MAIL_EVERY_S = 0.25
+"""How often to look for what other processes ask for."""
 
 
 class Observer(Protocol):
@@ -80,6 +85,7 @@ class Coordinator:
         decide_gate: judges a gate between waves.
         observers: who wants to see everything.
         earlier: what the ledger has of this run, if an earlier process began it; its axis goes on from there.
+        take_requests: what other processes have asked for since the last call.
     """
 
     plan: Plan
@@ -90,6 +96,7 @@ class Coordinator:
     decide_gate: DecideGate
     observers: Sequence[Observer] = ()
     earlier: RunView | None = None
+    take_requests: Callable[[], Sequence[Request]] = tuple
     view: RunView = field(init=False)
     scheduler: Scheduler = field(init=False)
     accounting: Accounting = field(default_factory=Accounting)
@@ -100,6 +107,7 @@ class Coordinator:
     _offset_s: float = field(init=False)
     _wake_at: float | None = None
     _lost: BaseException | None = None
+    _draining: bool = False
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.plan)
@@ -119,6 +127,11 @@ class Coordinator:
         """Hand in an event from outside (pause, cancel, an observation); same thread only."""
         self._inbox.put_nowait((event, None))
 
+    def drain(self) -> None:
+        """Start nothing new; when what runs has ended, the run is cancelled, and `resume` goes on from there."""
+        self._draining = True
+        self.send(PauseRequested())
+
     async def drive(self, first: Iterable[Event]) -> Finish:
         """Run until the plan is finished and nothing runs any more.
 
@@ -128,14 +141,16 @@ class Coordinator:
         """
         for event in first:
             self.send(event)
-        renewal = asyncio.create_task(self._renew_lease())
+        chores = [asyncio.create_task(self._renew_lease()), asyncio.create_task(self._read_mail())]
         try:
             while self.scheduler.finished is None or self._running or not self._inbox.empty():
                 await self._step()
                 if self._lost is not None:
                     raise self._lost
+                self._end_drain()
         finally:
-            renewal.cancel()
+            for chore in chores:
+                chore.cancel()
             await self._stop_all()
         assert self.scheduler.finished is not None
         return self.scheduler.finished
@@ -230,6 +245,26 @@ class Coordinator:
             except Exception as error:
                 self._give_up(error)
                 return
+
+    async def _read_mail(self) -> None:
+        while True:
+            await asyncio.sleep(MAIL_EVERY_S)
+            try:
+                requests = self.take_requests()
+            except Exception as error:
+                self._give_up(error)
+                return
+            for request in requests:
+                if request.ask is Ask.DRAIN:
+                    self.drain()
+                elif request.event is not None:
+                    self._draining = self._draining and not isinstance(request.event, ResumeRequested)
+                    self.send(request.event)
+
+    def _end_drain(self) -> None:
+        if self._draining and self.scheduler.paused and not self._running and self._inbox.empty():
+            self._draining = False
+            self.send(CancelRequested())
 
     def _give_up(self, error: BaseException) -> None:
         self._lost = self._lost or error

@@ -15,8 +15,9 @@ from typing import Any
 
 from chainfleet.ledger.codec import encode
 from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.mailbox import Mailbox
 from chainfleet.ledger.projection import RunView, project
-from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.ledger.store import Entry, Ledger, Record
 from chainfleet.model.errors import InputError
 from chainfleet.model.event import CancelRequested, Event, Finish, RetryRequested, RunStarted, TaskState
 from chainfleet.model.fleet import Fleet
@@ -92,6 +93,19 @@ def read_run(state: StateFolder, fleet_name: str, run: str | None = None) -> Run
     Raises:
         InputError: there is no such run.
     """
+    with read_records(state, fleet_name, run) as (name, records):
+        return project(name, records)
+
+
+@contextmanager
+def read_records(
+    state: StateFolder, fleet_name: str, run: str | None = None
+) -> Iterator[tuple[str, Iterator[Record]]]:
+    """A run's name (the last one's by default) and its records, without holding anything.
+
+    Raises:
+        InputError: there is no such run.
+    """
     if not state.ledger.exists():
         raise InputError(
             f"{state.root} has no ledger: nothing was deployed from here", way_out="chainfleet deploy FLEET"
@@ -104,7 +118,7 @@ def read_run(state: StateFolder, fleet_name: str, run: str | None = None) -> Run
         name = run or runs[-1]
         if name not in runs:
             raise InputError(f"no run `{name}`", way_out=f"known: {', '.join(runs[-5:])}")
-        return project(name, ledger.records(name))
+        yield name, ledger.records(name)
     finally:
         ledger.close()
 
@@ -150,13 +164,19 @@ async def continue_run(
     # Attempts that were cut off count as made, so that numbers (and their logs) are never used twice.
     events: list[Event] = [RunStarted(done=done, attempts=dict(view.attempts))]
     if retry is not None:
-        failed = [task for task in view.plan.tasks if view.states[task.id] is TaskState.FAILED]
-        chosen = tuple(t.id for t in failed if not retry or any(matches(t, word) for word in retry))
+        chosen = tasks_to_retry(view, retry)
         if chosen:
             events.append(RetryRequested(chosen))
     environment.outputs.update(view.outputs)
     undo = view.run.endswith("-destroy")
     return await _run(environment, view.plan, view.run, events, make_observers, earlier=view, undo=undo)
+
+
+def tasks_to_retry(view: RunView, words: Sequence[str]) -> tuple[str, ...]:
+    """Failed tasks that the words (phase, region, pattern of ids) name; all of them without words."""
+    return tuple(
+        task.id for task, _ in failed_tasks(view) if not words or any(matches(task, word) for word in words)
+    )
 
 
 async def _run(
@@ -171,6 +191,8 @@ async def _run(
 ) -> RunResult:
     progress: dict[str, str] = {}
     drivers = Drivers()
+    mailbox = Mailbox(environment.state.ledger)
+    mailbox.take()  # What was asked of a process that is gone is no longer meant.
     coordinator = Coordinator(
         plan=plan,
         run=run,
@@ -179,6 +201,7 @@ async def _run(
         run_attempt=lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo),
         decide_gate=decide_gate,
         earlier=earlier,
+        take_requests=mailbox.take,
     )
     surroundings = Surroundings(
         fleet=environment.fleet,
@@ -196,6 +219,7 @@ async def _run(
         with _interruptible(coordinator):
             finish = await coordinator.drive(first)
     finally:
+        mailbox.close()
         await drivers.close()
     return RunResult(
         run,

@@ -1,0 +1,47 @@
+"""The arguments and options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
+StateOpt = Annotated[
+    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
+]
+RunArg = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="Name of the run; the last one by default.")
+]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
+WavesOpt = Annotated[
+    str | None, typer.Option("--waves", help="Sizes of the waves: 8,16 or 25%,75% or names joined by +.")
+]
+OnlyOpt = Annotated[
+    list[str] | None, typer.Option("--only", help="Only this phase, region or task pattern (repeatable).")
+]
+SkipOpt = Annotated[
+    list[str] | None,
+    typer.Option("--skip", help="Leave out this phase, region or task pattern (repeatable)."),
+]
+FromOpt = Annotated[str | None, typer.Option("--from", help="Start at this phase.")]
+CeilingOpt = Annotated[
+    list[str] | None, typer.Option("--ceiling", help="PHASE=N: at most N at once (repeatable).")
+]
+EmulatedOpt = Annotated[
+    bool, typer.Option("--emulated", help="Deploy to the emulated cloud: no account needed.")
+]
+ScaleOpt = Annotated[
+    float | None, typer.Option("--time-scale", help="How much faster than real the emulated cloud is.")
+]
+FaultsOpt = Annotated[
+    str | None, typer.Option("--faults", help="Faults of the emulated cloud: a file, or `storm`.")
+]
+EnvFileOpt = Annotated[
+    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
+]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
+PlainOpt = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]
