@@ -273,7 +273,7 @@ def test_a_task_is_skipped_on_request_and_the_run_replays(
     environment: Environment, fast: Fleet, driver: Any
 ) -> None:
     driver.seconds = 0.05
-    skipped = "monitoring/install/uksouth"
+    skipped = "verification/region/uksouth"
     result = asked(environment, make_plan(fast, "r1"), 5, Request(Ask.EVENT, SkipRequested(skipped)))
     assert result.finish.verdict is Verdict.SUCCEEDED
     assert result.view.reasons[skipped] == "skipped by request"

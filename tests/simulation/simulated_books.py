@@ -71,7 +71,7 @@ class Files:
         self._wall = 0.0
         self._fence = 0
         self.zombies = self.full_disks = 0
-        self.view, self._mirror = RunView(RUN), RunView(RUN)
+        self.view = RunView(RUN)
         self._open(folder / "0.db")
         must(self.write(0.0, [plan]), "an empty disk is full")
 
@@ -100,7 +100,7 @@ class Files:
         must(not full, "a full disk took a record")
         for thing in things:
             self.view.see(thing, at)
-            self._mirror.see(thing, at)
+        self.view.last = at
         return True
 
     def reopen(self, at: float) -> None:
@@ -120,8 +120,7 @@ class Files:
             self._open(copy)
         read = project(RUN, self._ledger.records(RUN))
         for name in ("plan", "states", "reasons", "attempts", "spans", "incidents", "finish"):
-            must(getattr(read, name) == getattr(self._mirror, name), "the ledger lost", name)
-        read.states = self.view.states  # What a recovery works out anew is not written down until it changes.
+            must(getattr(read, name) == getattr(self.view, name), "the ledger lost", name)
         self.view = read
         if zombie:
             _must_be_lost(old_lease.check)

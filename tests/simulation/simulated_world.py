@@ -9,7 +9,7 @@ from typing import Any
 
 from simulated_books import Books, Memory
 from simulated_plans import random_plan
-from simulated_referee import Foul, Referee, must
+from simulated_referee import WAIVED, Foul, Referee, must
 
 from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import (
@@ -143,16 +143,16 @@ class World:
         self.referee.forget()
         self.books.reopen(self.now)
         view = self.books.view
-        for task, state in self.referee.state.items():
-            must(view.states[task] is state, "the ledger says", view.states[task], "of", task, "not", state)
         event = resumed(view.states, view.reasons, view.attempts)
-        self._forget_what_is_not_over(event)
-        self._begin(event)
-
-    def _forget_what_is_not_over(self, event: RunStarted) -> None:
+        for task, state in self.referee.state.items():
+            kept = state in (TaskState.SUCCEEDED, TaskState.FAILED) or self.referee.reason[task] == WAIVED
+            recovered = event.done.get(task)
+            must(
+                recovered is (state if kept else None), "the ledger says", recovered, "of", task, "not", state
+            )
         for task in self.referee.state:
             self.referee.state[task] = event.done.get(task, TaskState.WAITING)
-        self.books.view.states.update(self.referee.state)
+        self._begin(event)
 
     # --- the clouds --------------------------------------------------------------------------------
 

@@ -63,26 +63,21 @@ class RunView:
         """Take up one record."""
         if not self.began:
             self.began = record.wall
-        self.last = max(self.last, record.at)
         if record.kind == "outputs":
             self.outputs[record.subject] = json.loads(record.body)
         elif record.kind == "note":
             self.notes[record.subject] = json.loads(record.body)
         else:
             self.see(decode(record.body), record.at)
+        self.last = max(self.last, record.at)
 
     def see(self, thing: Any, at: float) -> None:
         """Take up one event or command that happened at that moment of the run."""
-        match thing:
-            case Plan():
-                self.plan = thing
-                self.states = {task.id: TaskState.WAITING for task in thing.tasks}
-            case RunStarted():
-                self._begin(thing)
+        match thing:  # The most frequent ones first.
             case StateChanged():
                 self.states[thing.task] = thing.state
                 self.reasons[thing.task] = thing.reason
-                if not thing.state.over:
+                if self.finish is not None and not thing.state.over:
                     self.finish = None
             case StartAttempt():
                 self.attempts[thing.task] = thing.attempt
@@ -95,6 +90,11 @@ class RunView:
                 self._end(
                     thing.task, thing.attempt, at, error=thing.message, error_class=thing.error_class.value
                 )
+            case Plan():
+                self.plan = thing
+                self.states = {task.id: TaskState.WAITING for task in thing.tasks}
+            case RunStarted():
+                self._begin(thing)
             case LimitObserved():
                 self.throttled += thing.throttled
             case Incident():

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -202,10 +203,12 @@ class Coordinator:
         self._obey(commands, durable)
 
     def _obey(self, commands: list[Command], durable: Future[int]) -> None:
+        written = self._written(durable)
         for command in commands:
             match command:
                 case StartAttempt():
-                    task = asyncio.create_task(self._attempt(command, durable), name=command.task)
+                    attempt = self._attempt(command, durable, written)
+                    task = asyncio.create_task(attempt, name=command.task)
                     self._running[command.task, command.attempt] = task
                     task.add_done_callback(partial(self._attempt_over, command))
                 case CancelAttempt():
@@ -217,9 +220,20 @@ class Coordinator:
                 case WakeAt():
                     self._wake_at = command.at if self._wake_at is None else min(self._wake_at, command.at)
 
-    async def _attempt(self, start: StartAttempt, durable: Future[int]) -> AttemptEnd:
-        # Shielded: the commit is shared by all attempts of a batch, one that is cancelled must not cancel it.
-        await asyncio.shield(asyncio.wrap_future(durable))
+    def _written(self, durable: Future[int]) -> asyncio.Event:
+        """Is set once that commit is over, well or not; one for all attempts that wait for it."""
+        written, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def tell(_: Future[int]) -> None:
+            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+                loop.call_soon_threadsafe(written.set)
+
+        durable.add_done_callback(tell)
+        return written
+
+    async def _attempt(self, start: StartAttempt, durable: Future[int], written: asyncio.Event) -> AttemptEnd:
+        await written.wait()
+        durable.result()
         return await self.run_attempt(self._tasks[start.task], start)
 
     def _attempt_over(self, start: StartAttempt, task: asyncio.Task[AttemptEnd]) -> None:
