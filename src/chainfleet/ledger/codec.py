@@ -31,7 +31,7 @@ _TYPES: dict[str, type[Any]] = {
 def encode(value: Any) -> str:
     """One line of JSON for an event, a command or a plan: keys in alphabetical order, defaults left out."""
     parts = []
-    for prefix, default, get in _layout(type(value)):
+    for prefix, default, get in _layout(type(value)):  # type: ignore[arg-type]  # classes are hashable
         if get is None:
             parts.append(prefix)
             continue
