@@ -45,6 +45,7 @@ from .options import (
 )
 from .steering import tell_running
 from .summary import print_result
+from .usage import require_room
 from .views import Screen, choose_screen
 
 EXIT_OF = {Verdict.SUCCEEDED: 0, Verdict.FAILED: 1, Verdict.DEGRADED: 6, Verdict.CANCELLED: 130}
@@ -79,6 +80,8 @@ def run_deploy(
         fleet = scaled(loaded.fleet, cloud.time_scale)
         plan = make_plan(fleet, loaded.revision, machine=machine(), overrides=policy.overrides(fleet))
         plan = select(plan, policy.selection())
+        if _makes_infrastructure(plan):
+            require_room(fleet, task_environ(cloud.environ), state)
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             remember_target(state, target, cloud)
@@ -190,10 +193,14 @@ def _refuse_unsafe(loaded: LoadedFleet) -> None:
 
 def _require_tools(plan: Plan) -> None:
     """Refuse to begin what this machine can't finish: the first regions would be half done."""
-    if any(task.phase is Phase.INFRASTRUCTURE for task in plan.tasks):
+    if _makes_infrastructure(plan):
         from chainfleet.drivers.terraform import check_tool
 
         check_tool(os.environ)
+
+
+def _makes_infrastructure(plan: Plan) -> bool:
+    return any(task.phase is Phase.INFRASTRUCTURE for task in plan.tasks)
 
 
 def _recalled(state: StateFolder) -> Any:

@@ -26,6 +26,7 @@ from .arguments import (
     WavesOpt,
     YesOpt,
 )
+from .inventory_commands import add_inventory
 from .steering_commands import add_steering
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 
 add_steering(app)
+add_inventory(app)
 
 
 @app.command(epilog="Example: chainfleet init --name my-chain --regions 24 > fleet.yaml")

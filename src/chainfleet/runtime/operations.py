@@ -123,6 +123,20 @@ def read_records(
         ledger.close()
 
 
+def deployed_regions(state: StateFolder, fleet_name: str) -> frozenset[str]:
+    """Regions whose cluster stands, by the ledger; empty where nothing was deployed from here."""
+    if not state.ledger.exists():
+        return frozenset()
+    ledger = Ledger(state.ledger, fleet_name)
+    try:
+        prefix = "infrastructure/cluster/"
+        return frozenset(
+            task.removeprefix(prefix) for task in _all_outputs(ledger) if task.startswith(prefix)
+        )
+    finally:
+        ledger.close()
+
+
 def new_run_name(kind: str) -> str:
     """A name that sorts by time, e.g. `20261123-230501-deploy`."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from chainfleet.drivers import azure
+from chainfleet.drivers import arm, azure
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Region
 
@@ -107,31 +107,22 @@ class _Arm:
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
+        what = f"credentials of cluster {cluster_id.rsplit('/', 1)[-1]}"
         url = f"{azure.endpoint(environ)}{cluster_id}/listClusterUserCredential?api-version={_API_VERSION}"
         try:
             response = self._pipeline(environ).send_request(HttpRequest("POST", url))
             if response.status_code != 200:
-                raise _arm_failure(response, cluster_id)
+                raise arm.refused(response, what)
             entries = response.json()["kubeconfigs"]
             return dict(yaml.safe_load(base64.b64decode(entries[0]["value"])))
         except AzureError as error:
-            raise _azure_failure(error, cluster_id) from error
+            raise arm.unreachable(error, what) from error
 
     def _pipeline(self, environ: Mapping[str, str]) -> PipelineClient[Any, Any]:
-        from azure.core import PipelineClient
-        from azure.core.pipeline.policies import BearerTokenCredentialPolicy
-
         with self._lock:
             identity = tuple(environ.get(name, "") for name in azure.IDENTITY_VARIABLES)
             if identity not in self._pipelines:
-                policy = BearerTokenCredentialPolicy(azure.credential(environ), azure.scope(environ))
-                self._pipelines[identity] = PipelineClient(
-                    azure.endpoint(environ),
-                    policies=[policy],
-                    connection_verify=environ.get("REQUESTS_CA_BUNDLE") or True,
-                    connection_timeout=10,
-                    read_timeout=_TIMEOUT_S,
-                )
+                self._pipelines[identity] = arm.pipeline(environ, retries=0)
             return self._pipelines[identity]
 
 
@@ -187,38 +178,3 @@ def _connect(region: Region, config: Mapping[str, Any]) -> Cluster:
         message = f"the kubeconfig of {region.name} can't be used: {error}"
         raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
     return Cluster(region.name, single.cluster.server, kube, http)
-
-
-def _arm_failure(response: Any, cluster_id: str) -> TaskFailed:
-    classes = {
-        401: ErrorClass.AUTHORISATION,
-        403: ErrorClass.AUTHORISATION,
-        404: ErrorClass.CONFIGURATION,
-        409: ErrorClass.CONFLICT,
-        429: ErrorClass.THROTTLED,
-    }
-    code = response.status_code
-    try:
-        problem = response.json().get("error", {})
-        reason = f"{problem.get('code', '')}: {problem.get('message', '')}"
-    except ValueError:
-        reason = response.reason
-    retry_after = response.headers.get("Retry-After", "")
-    return TaskFailed(
-        classes.get(code, ErrorClass.TRANSIENT if code >= 500 else ErrorClass.CONFIGURATION),
-        f"credentials of cluster {cluster_id.rsplit('/', 1)[-1]}: {reason} ({code})",
-        retry_after_s=float(retry_after) if retry_after.isdigit() else None,
-        fingerprint=f"arm:credentials:{code}",
-    )
-
-
-def _azure_failure(error: Exception, cluster_id: str) -> TaskFailed:
-    from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
-
-    what = f"credentials of cluster {cluster_id.rsplit('/', 1)[-1]}"
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if isinstance(error, ClientAuthenticationError):
-        return TaskFailed(ErrorClass.AUTHORISATION, f"{what}: {reason}", fingerprint="arm:authentication")
-    if isinstance(error, ServiceRequestError | ServiceResponseError):
-        return TaskFailed(ErrorClass.TRANSIENT, f"{what}: {reason}", fingerprint="arm:connection")
-    return TaskFailed(ErrorClass.TRANSIENT, f"{what}: {reason}")

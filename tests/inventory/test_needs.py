@@ -1,0 +1,55 @@
+"""What a region needs, what fits, and where else it could go."""
+
+from __future__ import annotations
+
+import pytest
+
+from chainfleet.drivers.inventory.needs import (
+    Verdict,
+    azure_counts,
+    azure_pools,
+    distance_km,
+    judge,
+    substitutes,
+)
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.region import azure_regions, region_set
+
+
+@pytest.mark.parametrize(
+    ("needed", "used", "limit", "spare", "verdict"),
+    [
+        (12, 0, 20, 8, Verdict.OK),
+        (12, 0, 19, 8, Verdict.TIGHT),
+        (12, 8, 20, 0, Verdict.OK),
+        (12, 9, 20, 0, Verdict.SHORT),
+        (0, 25, 20, 0, Verdict.SHORT),
+    ],
+)
+def test_what_fits(needed: int, used: int, limit: int, spare: int, verdict: Verdict) -> None:
+    assert judge(needed, used, limit, spare=spare) is verdict
+
+
+def test_a_region_counts_what_the_module_makes(chain_138: Fleet) -> None:
+    counts = azure_counts(chain_138, chain_138.region("uksouth"))
+    assert counts["StandardSkuPublicIpAddresses"] == 3
+    assert counts["managedClusters"] == 1
+    assert counts["virtualMachineScaleSets"] == len(azure_pools(chain_138)) == 2
+    assert counts["PremiumDiskCount"] == 2 + 3
+
+
+def test_the_substitute_is_on_the_same_continent_and_near(chain_138: Fleet) -> None:
+    taken = [region.name for region in chain_138.regions]
+    for_paris = substitutes("francecentral", taken)
+    assert set(for_paris) == set(region_set("azure-non-us-31")) - set(taken)
+    assert for_paris[0] == "belgiumcentral"
+    facts = azure_regions()
+    assert facts[substitutes("southeastasia", taken)[0]].continent == facts["southeastasia"].continent
+
+
+def test_distances_are_those_of_the_globe() -> None:
+    facts = azure_regions()
+    # Dublin to Amsterdam is about 750 km, Dublin to Sydney about 17,200 km.
+    assert distance_km(facts["northeurope"], facts["westeurope"]) == pytest.approx(750, abs=60)
+    assert distance_km(facts["northeurope"], facts["australiaeast"]) == pytest.approx(17_200, abs=200)
+    assert distance_km(facts["uksouth"], facts["uksouth"]) == 0
