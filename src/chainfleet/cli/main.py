@@ -227,6 +227,32 @@ def status(
     raise typer.Exit(run_status(fleet, state, run, as_json=json_))
 
 
+@app.command(epilog="Example: chainfleet exporter examples/chain-138.yaml --listen 127.0.0.1:9606")
+def exporter(
+    fleet: FleetArg,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen", metavar="HOST:PORT", help="Where to serve; loopback unless you say otherwise."
+        ),
+    ] = "127.0.0.1:9606",
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval", min=0.2, help="Seconds between two looks; the fleet's scrape interval by default."
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, print the metrics and end.")] = False,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
+) -> None:
+    """Serve what no Besu metric says (consensus, agreement, oracles) to Prometheus; reads only."""
+    from .exporter import ExporterOptions, run_exporter
+    from .options import TargetOptions
+
+    run_exporter(fleet, TargetOptions(state, env_file=env_file), ExporterOptions(listen, interval, once))
+
+
 @app.command(epilog="Example: chainfleet emulator --state /tmp/cloud --time-scale 60")
 def emulator(
     state: Annotated[

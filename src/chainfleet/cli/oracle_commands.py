@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +30,12 @@ from chainfleet.drivers.contracts.session import (
     still_there,
 )
 from chainfleet.drivers.driver import Attempt
-from chainfleet.ledger.store import Ledger
 from chainfleet.model.errors import InputError, LeaseLost, TaskFailed
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.task import Phase, Task
 from chainfleet.runtime.operations import scaled, task_environ
 from chainfleet.runtime.state import StateFolder
 
+from .looking import looking_attempt, recorded_outputs, say, stop_on_signals, until_stopped
 from .options import TargetOptions, load, open_target
 
 
@@ -106,17 +103,17 @@ async def _relay(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], o
         carrier = await make(stack, fleet, state, environ, options, metrics)
         await carrier.check()
         if options.once:
-            _say(f"done: {await carrier.step()} rounds")
+            say(f"done: {await carrier.step()} rounds")
             return
-        stop = _stop_on_signals()
+        stop = stop_on_signals()
         await keep_going(
             carrier,
             policy=options.policy,
             metrics=metrics,
             random=random.random,
-            log=_say,
+            log=say,
             stopped=stop.is_set,
-            sleep=lambda seconds: _wait(stop, seconds),
+            sleep=lambda seconds: until_stopped(stop, seconds),
         )
 
 
@@ -134,7 +131,7 @@ async def _relayer(
     source = await stack.enter_async_context(_source(fleet, state, environ, options.source, target))
     there = await _deployed(target)
     feed = Feed(target.chain, there.address, abi_of(there.contract))
-    return Relayer(source, feed, target.sender, policy=options.policy, metrics=metrics, log=_say)
+    return Relayer(source, feed, target.sender, policy=options.policy, metrics=metrics, log=say)
 
 
 async def _ccip_carrier(
@@ -155,7 +152,7 @@ async def _ccip_carrier(
     assert options.ccip_selector is not None
     feed = Feed(source.chain, there.address, abi_of(ORACLE_WITH_CCIP), source.spec.confirmations)
     return CcipCarrier(
-        feed, options.ccip_selector, source.sender, policy=options.policy, metrics=metrics, log=_say
+        feed, options.ccip_selector, source.sender, policy=options.policy, metrics=metrics, log=say
     )
 
 
@@ -187,37 +184,8 @@ async def _only_one(workspace: Path, options: RelayOptions) -> AsyncIterator[Non
 
 
 def _attempt(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], chain: str) -> Attempt:
-    outputs = _outputs(state, fleet.name)
-    return Attempt(
-        task=Task(f"contracts/relay/{chain}", Phase.CONTRACTS),
-        number=1,
-        fleet=fleet,
-        workspace=state.workspace,
-        log_file=state.root / "relay.log",
-        parallelism=1,
-        environ=environ,
-        outputs=outputs.__getitem__,
-        log=_say,
-        fence=lambda: None,
-        observed=lambda _: None,
-        progress=lambda _: None,
-    )
-
-
-def _outputs(state: StateFolder, fleet: str) -> dict[str, Mapping[str, Any]]:
-    """What tasks left behind; the clusters of the fleet's own chain are found by it."""
-    if not state.ledger.exists():
-        return {}
-    ledger = Ledger(state.ledger, fleet)
-    try:
-        return {
-            record.subject: json.loads(record.body)
-            for run in ledger.runs()
-            for record in ledger.records(run)
-            if record.kind == "outputs"
-        }
-    finally:
-        ledger.close()
+    outputs = recorded_outputs(state, fleet.name)
+    return looking_attempt(fleet, state.workspace, environ, outputs, f"contracts/relay/{chain}")
 
 
 async def _deployed(session: Session) -> Record:
@@ -229,19 +197,3 @@ async def _deployed(session: Session) -> Record:
 
 def _nothing_deployed(chain: str) -> InputError:
     return InputError(f"no contract is known on {chain}", way_out="deploy the fleet first")
-
-
-def _stop_on_signals() -> asyncio.Event:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-
-
-def _say(line: str) -> None:
-    typer.echo(f"{time.strftime('%H:%M:%S')} {line}")

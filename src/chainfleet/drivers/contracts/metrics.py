@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
-_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\nContent-Length: "
+from chainfleet.drivers.scraping import TEXT, served
 
 
 class Metrics:
@@ -63,22 +62,6 @@ class Metrics:
             lines += [f"# TYPE chainfleet_relay_{name} gauge", f"chainfleet_relay_{name} {value}"]
         return "\n".join(lines) + "\n"
 
-    @asynccontextmanager
-    async def served(self, port: int) -> AsyncIterator[int]:
-        """Answer every request on a loopback port with the metrics; gives the port (0 takes a free one)."""
-
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                async with asyncio.timeout(5):
-                    await reader.readuntil(b"\r\n\r\n")
-                body = self.text().encode()
-                writer.write(f"{_HEAD}{len(body)}\r\n\r\n".encode() + body)
-                await writer.drain()
-            except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-                pass
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(answer, "127.0.0.1", port)
-        async with server:
-            yield server.sockets[0].getsockname()[1]
+    def served(self, port: int) -> AbstractAsyncContextManager[int]:
+        """Answer scrapes on a loopback port with the metrics; gives the port (0 takes a free one)."""
+        return served(lambda _accept: (self.text().encode(), TEXT), port)

@@ -18,6 +18,7 @@ from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Region
 
 from .client import Cluster
+from .credentials import expiry_of
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -177,4 +178,4 @@ def _connect(region: Region, config: Mapping[str, Any]) -> Cluster:
     except (ConfigError, KeyError, OSError, ValueError) as error:
         message = f"the kubeconfig of {region.name} can't be used: {error}"
         raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
-    return Cluster(region.name, single.cluster.server, kube, http)
+    return Cluster(region.name, single.cluster.server, kube, http, expiry_of(single.user))

@@ -68,11 +68,20 @@ class Cluster:
         server: address of the API server.
         kube: client library's client.
         http: HTTP client with the same server, trust and credentials, for the service proxy.
+        expires_at: when the credentials run out, in seconds since 1970, where they say so.
     """
 
-    def __init__(self, name: str, server: str, kube: AsyncClient, http: httpx2.AsyncClient) -> None:
+    def __init__(
+        self,
+        name: str,
+        server: str,
+        kube: AsyncClient,
+        http: httpx2.AsyncClient,
+        expires_at: float | None = None,
+    ) -> None:
         self.name = name
         self.server = server
+        self.expires_at = expires_at
         self._kube = kube
         self._http = http
         self._slots = asyncio.Semaphore(_AT_ONCE)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from chainfleet.model.besu.proposers import proposer
+
 MESSAGES_S = 0.3
 """Proposal, prepare and commit between continents: about 1.5 round trips."""
 MAX_ROUND = 40
@@ -38,21 +40,6 @@ def quorum(validators: int) -> int:
 def votes_needed(validators: int) -> int:
     """How many votes change the validator set."""
     return validators // 2 + 1
-
-
-def proposer(validators: Sequence[str], previous: str, round_number: int) -> str:
-    """Who proposes in a round.
-
-    Args:
-        validators: in ascending order.
-        previous: who proposed the block before; need not be a validator any more.
-        round_number: from 0.
-    """
-    if previous in validators:
-        base = validators.index(previous) + 1
-    else:
-        base = next((i for i, v in enumerate(validators) if v > previous), 0)
-    return validators[(base + round_number) % len(validators)]
 
 
 def begins(start: float, timeout_s: float, round_number: int) -> float:

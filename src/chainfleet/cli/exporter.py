@@ -1,0 +1,147 @@
+"""`chainfleet exporter`: looks at the network again and again and serves what it sees as Prometheus metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from chainfleet.drivers.driver import Attempt
+from chainfleet.drivers.kubernetes import clusters
+from chainfleet.drivers.monitoring.exporter import ChainCollector
+from chainfleet.drivers.monitoring.exporter.collector import Sources
+from chainfleet.drivers.monitoring.exporter.expiry import expiries_of
+from chainfleet.drivers.monitoring.exporter.judging import Expected
+from chainfleet.drivers.monitoring.exporter.oracles import Oracles
+from chainfleet.drivers.monitoring.exporter.sampling import validators_of
+from chainfleet.drivers.scraping import Answer, served
+from chainfleet.model.besu.extra_data import Codec
+from chainfleet.model.errors import EnvironmentProblem, InputError
+from chainfleet.model.fleet import Fleet
+
+from .looking import looking_attempt, say, stop_on_signals, until_stopped, with_environment
+from .options import TargetOptions
+
+_STALE_LOOKS = 4
+"""Looks that may fail to come before `/healthz` says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterOptions:
+    """What `exporter` was asked for; see the command's help."""
+
+    listen: str
+    interval_s: float | None
+    once: bool
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            raise InputError(f"--listen {self.listen}: no address", way_out="HOST:PORT, e.g. 127.0.0.1:9606")
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def run_exporter(path: Path, where: TargetOptions, options: ExporterOptions) -> None:
+    """Serve metrics until interrupted, or print them once."""
+    options.address  # noqa: B018 - a wrong address is told before a cloud is reached
+    with_environment(path, where, partial(_export, options))
+
+
+def collector_of(attempt: Attempt, *, feeds_every_s: float = 30.0) -> ChainCollector:
+    """Return a collector for the fleet of an attempt."""
+    fleet, oracles = attempt.fleet, Oracles(attempt)
+    addresses = _addresses(attempt)
+    return ChainCollector(
+        expected=Expected(
+            chain_id=fleet.network.chain_id,
+            genesis_hash=str(_outputs(attempt, "besu/genesis/network").get("genesis_hash", "")).lower(),
+            validators=frozenset(addresses.values()),
+            placement={region.name: fleet.validators_of(region) for region in fleet.regions},
+        ),
+        sources=Sources(
+            validators=validators_of(fleet, attempt),
+            addresses=addresses,
+            read_feeds=oracles.read,
+            read_expiries=lambda: expiries_of(fleet, attempt),
+        ),
+        codec=Codec.of(fleet.network.consensus),
+        period_s=fleet.network.block_period_seconds,
+        heartbeat_s=fleet.contracts.oracle.heartbeat_seconds,
+        wall=time.time,
+        monotonic=time.monotonic,
+        feeds_every_s=feeds_every_s,
+    )
+
+
+def rendered(collector: ChainCollector, accept: str = "") -> Answer:
+    """The metrics in the format that the scraper accepts: Prometheus text or OpenMetrics."""
+    from prometheus_client.exposition import choose_encoder
+
+    encode, content_type = choose_encoder(accept)
+    return encode(collector), content_type
+
+
+async def _export(
+    options: ExporterOptions,
+    fleet: Fleet,
+    workspace: Path,
+    environ: Mapping[str, str],
+    outputs: Mapping[str, Any],
+) -> None:
+    log = partial(typer.echo, err=True)
+    attempt = looking_attempt(fleet, workspace, environ, outputs, "monitoring/exporter/network", log)
+    collector = collector_of(attempt)
+    interval = options.interval_s or fleet.monitoring.scrape_interval_seconds
+    stop = stop_on_signals()
+    try:
+        if options.once:
+            await collector.look()
+            typer.echo(rendered(collector)[0].decode(), nl=False)
+            return
+        await _serve(collector, options, interval, stop)
+    finally:
+        await clusters().close()
+
+
+async def _serve(
+    collector: ChainCollector, options: ExporterOptions, interval_s: float, stop: asyncio.Event
+) -> None:
+    host, port = options.address
+
+    def healthy() -> bool:
+        seen = collector.collected_at
+        return seen is not None and time.time() - seen <= _STALE_LOOKS * interval_s
+
+    async with AsyncExitStack() as stack:
+        try:
+            scope = served(partial(rendered, collector), port, host=host, healthy=healthy)
+            port = await stack.enter_async_context(scope)
+        except OSError as error:
+            message = f"can't listen on {options.listen}: {error.strerror or error}"
+            raise EnvironmentProblem(message, way_out="give another address with --listen") from None
+        say(f"metrics of {len(collector.sources.validators)} validators: http://{host}:{port}/metrics")
+        while not stop.is_set():
+            began = time.monotonic()
+            await collector.look()
+            await until_stopped(stop, max(0.0, interval_s - (time.monotonic() - began)))
+
+
+def _addresses(attempt: Attempt) -> dict[str, str]:
+    rows = _outputs(attempt, "besu/keys/network").get("validators", ())
+    return {f"{row['region']}-{row['index']}": str(row["address"]).lower() for row in rows}
+
+
+def _outputs(attempt: Attempt, task: str) -> Mapping[str, Any]:
+    try:
+        return attempt.outputs(task)
+    except KeyError:
+        return {}

@@ -1,0 +1,443 @@
+"""The chain exporter: what it makes of a network, and of validators that fail or lie."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import tracemalloc
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from fabric import CHAIN_ID, Chain, Teller, keys, make_block
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from chainfleet.cli.exporter import rendered
+from chainfleet.drivers.monitoring.exporter import CHAIN_METRICS, ChainCollector
+from chainfleet.drivers.monitoring.exporter.collector import Sources
+from chainfleet.drivers.monitoring.exporter.exposing import regions_left
+from chainfleet.drivers.monitoring.exporter.judging import Expected
+from chainfleet.drivers.monitoring.exporter.oracles import FeedState
+from chainfleet.drivers.monitoring.exporter.window import Window
+from chainfleet.drivers.scraping import served
+from chainfleet.model.besu.extra_data import Codec
+from chainfleet.model.besu.header import read_header
+from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
+
+UNREACHABLE = TaskFailed(ErrorClass.CHAIN_NOT_READY, "no pod answers")
+
+
+async def nothing():
+    return ()
+
+
+async def no_expiries():
+    return {}
+
+
+class Network:
+    """Regions of two validators each, all on one chain."""
+
+    def __init__(self, regions=4, **options):
+        count = 2 * regions
+        self.chain = Chain(keys(count))
+        self.names = [f"r{i}" for i in range(regions)]
+        self.tellers = [Teller(n, i, self.chain, peers=count - 1) for n in self.names for i in (0, 1)]
+        addresses = {f"{t.region}-{t.index}": a for t, a in zip(self.tellers, keys(count), strict=True)}
+        self.now = self.chain.begin
+        self.collector = ChainCollector(
+            expected=Expected(
+                CHAIN_ID, self.chain.genesis, frozenset(keys(count)), dict.fromkeys(self.names, 2)
+            ),
+            sources=Sources(self.tellers, addresses, options.pop("feeds", nothing), no_expiries),
+            codec=Codec.QBFT,
+            period_s=5,
+            heartbeat_s=3600,
+            wall=lambda: self.now,
+            monotonic=time.monotonic,
+            patience_s=options.pop("patience_s", 0.3),
+        )
+
+    def look(self):
+        asyncio.run(self.collector.look())
+        return self.values()
+
+    def values(self):
+        text = rendered(self.collector)[0].decode()
+        return {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in parse_text(text)
+            for sample in family.samples
+        }
+
+    def problems(self):
+        return {
+            (dict(key[1:])["region"], dict(key[1:])["validator"], dict(key[1:])["problem"])
+            for key, value in self.values().items()
+            if key[0] == "chainfleet_validator_problem" and value
+        }
+
+
+def labels(**pairs):
+    return tuple(sorted(pairs.items()))
+
+
+def test_a_healthy_network_is_told_as_it_is():
+    network = Network()
+    network.chain.grow(40)
+    network.now = network.chain.begin + 203
+    seen = network.look()
+    assert seen["chainfleet_chain_head",] == 40
+    assert seen["chainfleet_chain_head_timestamp_seconds",] == network.chain.begin + 200
+    assert seen["chainfleet_network_quorum_margin",] == 2
+    assert seen["chainfleet_network_quorum_margin_regions",] == 1
+    assert seen["chainfleet_chain_blocks_total", ("round", "0")] == 39
+    assert seen["chainfleet_chain_seals",] == 6
+    assert seen["chainfleet_chain_gas_used_ratio",] == pytest.approx(0.1)
+    assert network.problems() == set()
+    proposed = [v for k, v in seen.items() if k[0] == "chainfleet_validator_proposed_blocks_total"]
+    assert sum(proposed) == 39
+    assert all(value >= 4 for value in proposed)
+    assert all(
+        seen["chainfleet_validator_seals_total", *labels(region=r, validator=v)] > 0
+        for r in network.names
+        for v in ("validator-0", "validator-1")
+    )
+
+
+def test_blocks_are_counted_once_and_missed_turns_belong_to_whose_they_were():
+    network = Network()
+    network.chain.grow(10)
+    network.look()
+    order = list(network.chain.validators)
+    before = network.chain.blocks[-1]["miner"]
+    missing = [order[(order.index(before) + 1 + i) % len(order)] for i in range(2)]
+    network.chain.grow(at_round=2, silent=missing, late=30)
+    network.look()
+    seen = network.look()
+    assert seen["chainfleet_chain_blocks_total", ("round", "2")] == 1
+    assert seen["chainfleet_chain_block_interval_seconds_count",] == 9
+    assert seen["chainfleet_chain_block_interval_seconds_sum",] == 8 * 5 + 35
+    names = {a: name for name, a in network.collector.sources.addresses.items()}
+    missed = {
+        f"{dict(key[1:])['region']}-{dict(key[1:])['validator'].rpartition('-')[2]}": value
+        for key, value in seen.items()
+        if key[0] == "chainfleet_validator_missed_proposals_total" and value
+    }
+    assert missed == {names[address]: 1 for address in missing}
+
+
+def test_a_region_that_is_gone_is_zero_and_not_missing():
+    network = Network()
+    network.chain.grow(5)
+    network.look()
+    for teller in network.tellers[:2]:
+        teller.error = UNREACHABLE
+    seen = network.look()
+    assert seen["chainfleet_region_validators_up", ("region", "r0")] == 0
+    assert seen["chainfleet_network_quorum_margin",] == 0
+    assert seen["chainfleet_network_quorum_margin_regions",] == 0
+    assert network.problems() == {("r0", f"validator-{i}", "unreachable") for i in (0, 1)}
+    for teller in network.tellers:
+        teller.error = UNREACHABLE
+    seen = network.look()
+    assert seen["chainfleet_network_quorum_margin",] == -6
+    assert ("chainfleet_chain_head",) not in seen
+    assert seen["chainfleet_exporter_collections_total", ("result", "failed")] == 1
+
+
+@pytest.mark.parametrize(("up", "left"), [(24, 8), (23, 7), (22, 6), (16, 0), (15, 0)])
+def test_regions_that_may_still_fall_silent(up, left):
+    names = [f"r{i}" for i in range(24)]
+    placement = dict.fromkeys(names, 2)
+    assert regions_left(placement, {n: 2 if i < up else 0 for i, n in enumerate(names)}) == left
+
+
+def test_a_validator_that_hangs_costs_no_more_than_its_patience():
+    network = Network()
+    network.chain.grow(5)
+    network.tellers[3].delay_s = 30
+    began = time.monotonic()
+    network.look()
+    assert time.monotonic() - began < 2
+    assert network.problems() == {("r1", "validator-1", "unreachable")}
+
+
+def forged(number, signers_of):
+    """Claims a head far ahead, sealed by whoever."""
+
+    def lie(answers):
+        mine = keys(8)
+        block = make_block(
+            number, "0x" + "22" * 32, 1_900_000_000, next(iter(mine)), mine, signers=signers_of
+        )
+        return [block, *answers[1:]] if len(answers) == 5 else answers
+
+    return lie
+
+
+def test_a_head_without_a_quorum_of_seals_is_not_believed():
+    network = Network()
+    network.chain.grow(20)
+    mine = list(keys(8).values())
+    liars = {
+        0: forged(10**9, ()),
+        1: forged(10**9, mine[:5]),  # one short of the quorum of 6
+        2: forged(10**9, list(keys(8, first=7).values())),  # strangers
+        3: lambda answers: [{**answers[0], "number": "0x3b9aca00"}, *answers[1:]],
+        4: lambda answers: [{**answers[0], "timestamp": "0x77359400"}, *answers[1:]],
+    }
+    for index, lie in liars.items():
+        network.tellers[index].lie = lie
+    seen = network.look()
+    assert seen["chainfleet_chain_head",] == 20
+    assert {problem for *_, problem in network.problems()} == {"implausible-head"}
+    assert len(network.problems()) == len(liars)
+    assert seen["chainfleet_network_validators_up",] == 8 - len(liars)
+
+
+def test_a_made_up_validator_set_proves_nothing():
+    """A liar may sign whatever it likes with keys of its own: they never validated here."""
+    network = Network()
+    network.chain.grow(20)
+    strangers = keys(8, first=9)
+
+    def lie(answers):
+        if len(answers) != 5:
+            return answers
+        block = make_block(
+            99, "0x" + "22" * 32, 1_900_000_000, next(iter(strangers)), strangers, signers=strangers.values()
+        )
+        return [block, *answers[1:]]
+
+    network.tellers[0].lie = lie
+    assert network.look()["chainfleet_chain_head",] == 20
+    assert network.problems() == {("r0", "validator-0", "implausible-head")}
+
+
+def test_another_chain_and_another_genesis_behind_an_address():
+    network = Network()
+    network.chain.grow(20)
+    other = Chain(keys(8), begin=1_700_000_000)
+    other.grow(500)
+    network.tellers[1].chain = other
+    network.tellers[2].chain_id = 1
+    seen = network.look()
+    assert network.problems() == {
+        ("r0", "validator-1", "wrong-genesis"),
+        ("r1", "validator-0", "wrong-chain"),
+    }
+    assert seen["chainfleet_network_genesis_hashes",] == 2
+    assert seen["chainfleet_chain_head",] == 20
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("0x" + "f" * 80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ("number", "hash", "extraData", "timestamp", "miner", "parentHash", "gasUsed", "baseFeePerGas")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_whatever_a_node_answers_the_exporter_goes_on(data):
+    network = fuzzed()
+    place = data.draw(st.integers(0, 4))
+    value = data.draw(JSON)
+    name = data.draw(st.none() | st.sampled_from(FIELDS))
+
+    def lie(answers):
+        changed = list(answers)
+        at = min(place, len(changed) - 1)
+        if name is not None and isinstance(changed[at], dict):
+            changed[at] = {**changed[at], name: value}
+        else:
+            changed[at] = value
+        return changed
+
+    network.tellers[0].lie = lie
+    seen = network.look()
+    assert seen["chainfleet_chain_head",] == 20
+    assert len(seen) <= network.series, "no answer makes a series"
+
+
+_fuzzed = []
+
+
+def fuzzed():
+    if not _fuzzed:
+        network = Network(regions=4)
+        network.chain.grow(20)
+        everything = network.look()
+        # Who says nothing of its head and peers has no such series.
+        network.tellers[0].error = UNREACHABLE
+        network.series = len(everything)
+        network.tellers[0].error = None
+        _fuzzed.append(network)
+    network = _fuzzed[0]
+    network.tellers[0].lie = None
+    return network
+
+
+def test_headers_prove_themselves():
+    chain = Chain(keys(7))
+    chain.grow(3, at_round=1)
+    header = read_header(chain.blocks[3])
+    assert header.hash == chain.blocks[3]["hash"]
+    assert len(header.signers()) == 5
+    assert header.signers() <= set(chain.validators)
+    for field in ("timestamp", "stateRoot", "miner", "gasUsed", "parentHash"):
+        changed = {
+            **chain.blocks[3],
+            field: chain.blocks[2][field] if field != "stateRoot" else "0x" + "33" * 32,
+        }
+        if changed != chain.blocks[3]:
+            with pytest.raises(InputError):
+                read_header(changed)
+
+
+def test_48_validators_are_looked_at_in_less_than_a_second():
+    network = Network(regions=24, patience_s=4.0)
+    network.chain.grow(60)
+    for teller in network.tellers:
+        teller.delay_s = 0.36  # the longest round trip between Azure's regions
+    network.look()
+    network.chain.grow(3)
+    began = time.perf_counter()
+    seen = network.look()
+    took = time.perf_counter() - began
+    assert seen["chainfleet_network_validators_up",] == 48
+    assert seen["chainfleet_chain_head",] == 63
+    # Two round trips: all at once, then the new blocks of one.
+    assert took < 0.72 + 1.0, took
+    assert seen["chainfleet_exporter_collection_duration_seconds",] < 0.72 + 0.6
+
+
+def test_memory_stays_as_it_is_over_a_hundred_thousand_blocks():
+    chain = Chain(keys(4))
+    chain.grow(3)
+    header = read_header(chain.blocks[3])
+    window, signers = Window(list(chain.validators), 5), header.signers()
+
+    def feed(start, count):
+        for number in range(start, start + count):
+            window.feed(replace(header, number=number, timestamp=header.timestamp + 5 * number), signers)
+
+    tracemalloc.start()
+    feed(1, 20_000)
+    before = tracemalloc.get_traced_memory()[0]
+    feed(20_001, 100_000)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert window.rounds["0"] == 120_000
+    assert after - before < 10_000, after - before
+    assert peak - before < 100_000, peak - before
+
+
+def test_far_behind_it_leaves_blocks_out_and_says_so():
+    window = Window(list(keys(4)), 5)
+    chain = Chain(keys(4))
+    chain.grow(2)
+    header = read_header(chain.blocks[2])
+    assert window.next_number(10_000, 256) == 9_745
+    window.feed(header, header.signers())
+    assert window.next_number(10_000, 256) == 9_745
+
+    window.feed(replace(header, number=9_745), header.signers())
+    assert window.skipped == 9_742
+    window.feed(header, header.signers())
+    assert window.head.number == 9_745, "an older block is nothing new"
+
+
+def test_feeds_are_compared_with_the_first_chain():
+    async def feeds():
+        return (
+            FeedState("mainnet", 3000.0, 7, 1_800_000_000),
+            FeedState("chain-138", 3030.0, 5, 1_799_999_000, Counter(failed=3, retried=1)),
+            FeedState("gone", None),
+        )
+
+    network = Network(feeds=feeds)
+    network.chain.grow(5)
+    seen = network.look()
+    assert seen["chainfleet_oracle_deviation_ratio", ("chain", "chain-138")] == pytest.approx(0.01)
+    assert seen["chainfleet_oracle_lag_rounds", ("chain", "chain-138")] == 2
+    assert seen["chainfleet_oracle_lag_rounds", ("chain", "mainnet")] == 0
+    assert seen["chainfleet_ccip_failed_messages", ("chain", "chain-138")] == 2
+    assert seen["chainfleet_oracle_up", ("chain", "gone")] == 0
+    assert ("chainfleet_oracle_answer", ("chain", "gone")) not in seen
+
+
+def test_both_formats_hold_the_catalogue_and_nothing_else():
+    async def feeds():
+        return (FeedState("mainnet", 3000.0, 7, 1_800_000_000),)
+
+    async def expiries():
+        return {("r0", "api-server"): 2e9}
+
+    network = Network(feeds=feeds)
+    network.collector.sources = Sources(network.tellers, network.collector.sources.addresses, feeds, expiries)
+    network.chain.grow(5)
+    network.look()
+    open_text, kind = rendered(network.collector, "application/openmetrics-text; version=1.0.0")
+    assert kind.startswith("application/openmetrics-text")
+    for families in (
+        list(parse_open(open_text.decode())),
+        list(parse_text(rendered(network.collector)[0].decode())),
+    ):
+        named = {f.name + ("_total" if f.type == "counter" else ""): f for f in families}
+        assert set(named) == {metric.name for metric in CHAIN_METRICS}
+        for metric in CHAIN_METRICS:
+            family = named[metric.name]
+            assert (family.type, family.documentation) == (metric.kind, metric.help)
+            for sample in family.samples:
+                assert set(sample.labels) - {"le"} == set(metric.labels)
+
+
+def test_the_server_answers_on_loopback_and_knows_when_it_is_stale():
+    network = Network()
+    network.chain.grow(5)
+    fresh = []
+
+    async def scenario():
+        await network.collector.look()
+        async with served(
+            lambda accept: rendered(network.collector, accept), 0, healthy=lambda: bool(fresh)
+        ) as port:
+            get = lambda path, **h: asyncio.to_thread(fetch, port, path, h)  # noqa: E731
+            status, kind, body = await get("/metrics")
+            assert (status, kind.split(";")[0]) == (200, "text/plain")
+            assert b"chainfleet_chain_head 5.0" in body
+            status, kind, _ = await get("/metrics", Accept="application/openmetrics-text")
+            assert kind.startswith("application/openmetrics-text")
+            assert (await get("/healthz"))[0] == 503
+            fresh.append(True)
+            assert (await get("/healthz"))[0] == 200
+            assert (await get("/nothing"))[0] == 404
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /metrics HTTP/1.1\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 405")
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"x" * 100_000)
+            writer.write_eof()
+            assert await reader.read() == b"", "rubbish gets no answer and does no harm"
+            writer.close()
+            assert (await get("/metrics"))[0] == 200
+
+    def fetch(port, path, headers):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, answer.headers["Content-Type"], answer.read()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, "", b""
+
+    asyncio.run(scenario())
