@@ -95,7 +95,12 @@ class EmulatedRegions:
         self.book = AddressBook()
         anvil = find_anvil(os.environ, ROOT)
         return BesuWorld(
-            clock=self.clock, addresses=self.book, anvil=anvil, folder=self.folder, wall=self.wall
+            clock=self.clock,
+            addresses=self.book,
+            anvil=anvil,
+            folder=self.folder,
+            wall=self.wall,
+            faults=self.faults,
         )
 
     async def __aenter__(self) -> EmulatedRegions:

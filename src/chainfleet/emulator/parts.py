@@ -130,6 +130,7 @@ def _open_besu(shared: Shared) -> BesuWorld:
         wall=shared.core.wall,
         seed=shared.settings.seed,
         changed=shared.keeper.dirty("besu"),
+        faults=shared.faults,
     )
     shared.keeper.keep("besu", besu)
     shared.figures["besu"] = besu.stats

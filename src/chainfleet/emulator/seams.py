@@ -42,6 +42,7 @@ class FaultKind(StrEnum):
     POD_CRASH = "pod-crash"
     VALIDATOR_DOWN = "validator-down"
     REGION_DOWN = "region-down"
+    CLOCK_SKEW = "clock-skew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Fault:
         until_s: emulated seconds since start at which it ends; None is until removed.
         count: how many times it still strikes; None is always.
         share: the part of the calls it strikes, 0 to 1.
-        factor: how much slower, for `slow`.
+        factor: how much slower, for `slow`; seconds that nodes' clocks are off, for `clock-skew`.
     """
 
     kind: FaultKind

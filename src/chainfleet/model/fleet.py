@@ -5,12 +5,22 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
 
 from .task import Mode
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
 Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
+SecretReference = Annotated[str, StringConstraints(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
+"""`${NAME}`: an environment variable that is read at the moment of use and kept nowhere else."""
 Cloud = Literal["azure", "aws", "gcp", "kubeconfig"]
 
 
@@ -126,14 +136,44 @@ class Contracts(Part):
     """Who administers the contracts in the end; the deployer where not given."""
 
 
+class RemoteWrite(Part):
+    """A central Prometheus (or anything that speaks remote write) that regions send their samples to."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    token: SecretReference | None = None
+    """Bearer token; None where the address needs none."""
+
+
 class Monitoring(Part):
     """What watches the network."""
 
     enabled: bool = True
+    collector: Literal["prometheus", "agent"] = "prometheus"
+    """What runs in a region: a Prometheus with rules of its own, or an agent that only sends on."""
     retention_days: PositiveInt = 15
     scrape_interval_seconds: PositiveInt = 15
+    remote_write: RemoteWrite | None = None
+    """Where samples are sent to; an agent needs it."""
+    alert_webhook: SecretReference | None = None
+    """Address that alerts are posted to; an Alertmanager runs in every region where it is given."""
+    exporter_targets: tuple[str, ...] = ()
+    """HOST:PORT of chain exporters, for the central Prometheus."""
+    runbooks_url: str = "docs/operate/monitoring.md"
+    """Address of the runbook page that alerts link to."""
     prometheus_image: str = "prom/prometheus"
     prometheus_version: str = "v3.5.0"
+    alertmanager_image: str = "prom/alertmanager:v0.28.1"
+    node_exporter_image: str = "prom/node-exporter:v1.9.1"
+    kube_state_image: str | None = None
+    """kube-state-metrics with its tag; deployed and scraped where given."""
+
+    @model_validator(mode="after")
+    def _agent_sends_somewhere(self) -> Monitoring:
+        if self.collector == "agent" and self.remote_write is None:
+            raise ValueError("an agent keeps nothing: give remote_write.url, or collector: prometheus")
+        if self.collector == "agent" and self.alert_webhook is not None:
+            raise ValueError("an agent evaluates no alerts: let the central Prometheus post to alert_webhook")
+        return self
 
 
 class Ceilings(Part):

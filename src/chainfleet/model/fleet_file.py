@@ -17,7 +17,7 @@ from .fleet import Clouds, Contracts, Deployment, Fleet, Monitoring, Name, Netwo
 from .fleet_document import Document, Path, merge, read_document, resolve_references
 from .region import azure_regions, is_us, region_set
 
-SECRET_REFERENCES = frozenset({"deployer"})
+SECRET_REFERENCES = frozenset({"deployer", "token", "alert_webhook"})
 """Keys whose `${ENV}` reference is kept: the value is a secret and is read at the moment of use."""
 
 
@@ -233,7 +233,11 @@ def _explain(error: ValidationError, document: Document) -> FleetError:
         return FleetError(f"`{dotted}` is missing", place=place, way_out="add it")
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     value = item.get("input")
-    shown = f": got {value!r}" if isinstance(value, str | int | float | bool) else ""
+    # Who writes a secret where a reference belongs mustn't find it in a log as well.
+    told = isinstance(value, str | int | float | bool) and path[-1:] not in {
+        (key,) for key in SECRET_REFERENCES
+    }
+    shown = f": got {value!r}" if told else ""
     return FleetError(f"`{dotted}`{shown}: {item['msg'].lower()}{more}", place=place)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from chainfleet.drivers.kubernetes.base import base_manifests
 from chainfleet.drivers.kubernetes.names import Manifest, key_secret
 from chainfleet.drivers.kubernetes.yaml_text import yaml_text
-from chainfleet.drivers.monitoring.manifests import monitoring_manifests
+from chainfleet.drivers.monitoring.manifests import central_files, monitoring_manifests, references
+from chainfleet.drivers.monitoring.workloads import CREDENTIALS
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Fleet, Region
 
@@ -25,6 +26,8 @@ from .peers import declared_addresses
 from .policy import policy_breaches
 
 Addresses = Mapping[str, Sequence[str]]
+CENTRAL = "central-monitoring"
+"""Folder of what a central Prometheus, Alertmanager and Grafana are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def write_rendered(
 
     Args:
         fleet: what to render.
-        folder: gets one folder per region.
+        folder: gets one folder per region, and one for a central Prometheus.
         workspace: an environment's folder; its genesis and peer list are used if it has them.
         addresses: what peers dial, per region; placeholders stand for those that are missing.
 
@@ -67,8 +70,12 @@ def write_rendered(
         raise InputError(f"rendered objects break the policy: {breaches[0]}")
     for path, manifests in contents.items():
         write_text(path, yaml_text(manifests), durable=False)
-    write_text(folder / "README.md", _readme(fleet), durable=False)
-    return Rendered((*sorted(contents), folder / "README.md"), _placeholders(fleet, known, genesis))
+    plain = {folder / "README.md": _readme(fleet)}
+    if fleet.monitoring.enabled:
+        plain |= {folder / CENTRAL / name: text for name, text in central_files(fleet).items()}
+    for path, text in plain.items():
+        write_text(path, text, durable=False)
+    return Rendered((*sorted(contents), *sorted(plain)), _placeholders(fleet, known, genesis))
 
 
 def region_files(fleet: Fleet, region: Region, artefacts: Artefacts) -> dict[str, list[Manifest]]:
@@ -141,7 +148,13 @@ or by Argo CD or Flux.
 
 - Node keys are not here. Make the Secrets {secrets} in namespace `besu` yourself, each with one entry
   `nodekey` (64 hex digits), or let your secret operator make them.
-- Whatever begins with `{UNALLOCATED}` is not known yet and has to be filled in: validators refuse to
+{_credentials_line(fleet)}- Whatever begins with `{UNALLOCATED}` is not known yet and has to be filled in: validators refuse to
   start with it.
 - Start the regions together: a validator that waits for a quorum doubles its round timer without end.
+- `{CENTRAL}/` holds rules, dashboards and configuration for a central Prometheus, Alertmanager and Grafana.
 """
+
+
+def _credentials_line(fleet: Fleet) -> str:
+    wanted = ", ".join(f"`{key}`" for key in references(fleet))
+    return f"- Likewise Secret `{CREDENTIALS}` in namespace `monitoring`, with {wanted}.\n" if wanted else ""

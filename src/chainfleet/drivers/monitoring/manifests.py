@@ -1,250 +1,116 @@
-"""The objects that watch a region: Prometheus with its configuration, rights, disk and closed doors."""
+"""The objects that watch a region, in the order they are applied."""
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from hashlib import sha256
-from typing import Any
 
 from chainfleet.drivers.kubernetes import names
 from chainfleet.drivers.kubernetes.names import Manifest, common_labels, manifest
 from chainfleet.drivers.kubernetes.yaml_text import document_text
 from chainfleet.model.fleet import Fleet, Region
 
-from .rules import rules
+from . import configuration as config
+from . import workloads
+from .access import PROMETHEUS, network_policies, rights
+from .configuration import alertmanager_configuration, central_configuration, region_configuration
+from .dashboards import central_dashboards, region_dashboards
+from .rules import rule_files, rules
 
-NAME = "prometheus"
-_PORT = 9090
-_UID = 65534
-"""User `nobody` of the image."""
-_SELECTOR = {"app.kubernetes.io/name": NAME}
-_NAMESPACE = names.MONITORING_NAMESPACE
+WORKLOADS = ("StatefulSet", "DaemonSet", "Deployment")
 
 
 def monitoring_manifests(fleet: Fleet, region: Region) -> list[Manifest]:
-    """Return the objects of task `monitoring/install/{region}`, in the order they are applied."""
-    labels = common_labels(fleet.name, region.name) | _SELECTOR
-    configuration = document_text(_configuration(fleet, region))
-    alerts = document_text(rules(fleet))
-    checksum = sha256(f"{configuration}\0{alerts}".encode()).hexdigest()
-    return [
-        _namespace(common_labels(fleet.name, region.name)),
-        _namespaced("v1", "ServiceAccount", NAME, labels, automountServiceAccountToken=False),
-        _role(labels),
-        _role_binding(labels),
-        _namespaced("v1", "ConfigMap", "prometheus-config", labels, data={"prometheus.yml": configuration}),
-        _namespaced("v1", "ConfigMap", "prometheus-rules", labels, data={"besu.yml": alerts}),
-        *_network_policies(fleet, labels),
-        _service(labels),
-        _stateful_set(fleet, region, labels, checksum),
+    """Return the objects of task `monitoring/install/{region}`; the Secret they mount isn't among them."""
+    labels = common_labels(fleet.name, region.name)
+    monitoring = fleet.monitoring
+    configuration = document_text(region_configuration(fleet, region))
+    alerts = document_text(rules(fleet, [region])) if monitoring.collector == "prometheus" else ""
+    checksum = _checksum(configuration, alerts)
+    found = [
+        _namespace(labels),
+        *rights(fleet, labels),
+        _config_map("prometheus-config", labels, {"prometheus.yml": configuration}),
+        _config_map("prometheus-rules", labels, {"region.yml": alerts} if alerts else {}),
+        *network_policies(fleet, labels),
+        workloads.service(PROMETHEUS, config.PROMETHEUS_PORT, labels),
+        workloads.prometheus(fleet, region, labels, checksum),
+        workloads.node_exporter(fleet, region, labels),
+        *_dashboards(fleet, labels),
     ]
+    if monitoring.alert_webhook is not None:
+        routes = document_text(alertmanager_configuration(fleet))
+        found += [
+            _config_map("alertmanager-config", labels, {"alertmanager.yml": routes}),
+            workloads.service(config.ALERTMANAGER, config.ALERTMANAGER_PORT, labels),
+            workloads.alertmanager(fleet, region, labels, _checksum(routes)),
+        ]
+    if monitoring.kube_state_image is not None:
+        found.append(workloads.kube_state(fleet, region, labels))
+    return found
 
 
-def _namespaced(api_version: str, kind: str, name: str, labels: dict[str, str], **body: Any) -> Manifest:
-    return manifest(api_version, kind, name, namespace=_NAMESPACE, labels=labels, **body)
+def central_files(fleet: Fleet) -> dict[str, str]:
+    """Return the files of a central Prometheus, Alertmanager and Grafana, by their path."""
+    files = {
+        "prometheus.yml": document_text(central_configuration(fleet)),
+        "alertmanager.yml": document_text(alertmanager_configuration(fleet)),
+    }
+    files |= {f"rules/{name}": document_text(content) for name, content in rule_files(fleet).items()}
+    boards = central_dashboards(fleet)
+    return files | {f"dashboards/{name}.json": _json(board) for name, board in boards.items()}
+
+
+def credentials(fleet: Fleet, region: Region, values: dict[str, str]) -> Manifest:
+    """Return the Secret with what the fleet only refers to: never rendered, only applied."""
+    return manifest(
+        "v1",
+        "Secret",
+        workloads.CREDENTIALS,
+        namespace=names.MONITORING_NAMESPACE,
+        labels=common_labels(fleet.name, region.name),
+        type="Opaque",
+        data={key: b64encode(value.encode()).decode() for key, value in values.items()},
+    )
+
+
+def references(fleet: Fleet) -> dict[str, str]:
+    """Return the entries that the Secret needs, each with the fleet's `${NAME}`."""
+    monitoring, found = fleet.monitoring, {}
+    if monitoring.remote_write is not None and monitoring.remote_write.token is not None:
+        found[config.REMOTE_WRITE_TOKEN] = monitoring.remote_write.token
+    if monitoring.alert_webhook is not None:
+        found[config.ALERT_WEBHOOK] = monitoring.alert_webhook
+    return found
 
 
 def _namespace(labels: dict[str, str]) -> Manifest:
     return manifest(
         "v1",
         "Namespace",
-        _NAMESPACE,
+        names.MONITORING_NAMESPACE,
         labels=labels | {"pod-security.kubernetes.io/enforce": "restricted"},
     )
 
 
-def _role(labels: dict[str, str]) -> Manifest:
-    # Only the validators' namespace, only what service discovery reads.
-    readable = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-    return manifest(
-        "rbac.authorization.k8s.io/v1",
-        "Role",
-        NAME,
-        namespace=names.NAMESPACE,
-        labels=labels,
-        rules=[readable],
-    )
-
-
-def _role_binding(labels: dict[str, str]) -> Manifest:
-    return manifest(
-        "rbac.authorization.k8s.io/v1",
-        "RoleBinding",
-        NAME,
-        namespace=names.NAMESPACE,
-        labels=labels,
-        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
-        subjects=[{"kind": "ServiceAccount", "name": NAME, "namespace": _NAMESPACE}],
-    )
-
-
-def _configuration(fleet: Fleet, region: Region) -> dict[str, Any]:
-    interval = f"{fleet.monitoring.scrape_interval_seconds}s"
-    return {
-        "global": {
-            "scrape_interval": interval,
-            "evaluation_interval": interval,
-            "external_labels": {
-                "fleet": fleet.name,
-                "region": region.name,
-                "chain_id": str(fleet.network.chain_id),
-            },
-        },
-        "rule_files": ["/etc/prometheus/rules/*.yml"],
-        "scrape_configs": [
-            {"job_name": NAME, "static_configs": [{"targets": [f"localhost:{_PORT}"]}]},
-            {
-                "job_name": "besu-validator",
-                "metrics_path": "/metrics",
-                "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [names.NAMESPACE]}}],
-                "relabel_configs": _relabeling(region),
-            },
-        ],
-    }
-
-
-def _relabeling(region: Region) -> list[dict[str, Any]]:
-    label = "__meta_kubernetes_pod_label_app_kubernetes_io_"
+def _dashboards(fleet: Fleet, labels: dict[str, str]) -> list[Manifest]:
+    """ConfigMaps as Grafana's sidecar looks for them."""
+    boards = region_dashboards(fleet)
+    marked = labels | {"grafana_dashboard": "1"}
     return [
-        {"source_labels": [f"{label}component"], "regex": "validator", "action": "keep"},
-        {
-            "source_labels": ["__meta_kubernetes_pod_container_port_name"],
-            "regex": "metrics",
-            "action": "keep",
-        },
-        {"source_labels": [f"{label}instance"], "target_label": "validator"},
-        {"source_labels": ["__meta_kubernetes_pod_node_name"], "target_label": "node"},
-        {"target_label": "region", "replacement": region.name},
+        _config_map(f"dashboard-{name}", marked, {f"{name}.json": _json(board)})
+        for name, board in boards.items()
     ]
 
 
-def _network_policies(fleet: Fleet, labels: dict[str, str]) -> list[Manifest]:
-    pods = {"matchLabels": _SELECTOR}
-    system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
-    validators = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.NAMESPACE}},
-        "podSelector": {"matchLabels": names.VALIDATOR_SELECTOR},
-    }
-    egress = [
-        {"to": [validators], "ports": [_port(fleet.network.metrics_port)]},
-        {"to": [system], "ports": [_port(53), _port(53, "UDP")]},
-        # The API server's address is the provider's to choose; its port is one of these.
-        {"ports": [_port(443), _port(6443)]},
-    ]
-    ingress = [{"from": [{"podSelector": {}}, system], "ports": [_port(_PORT)]}]
-    spec = {"podSelector": pods, "policyTypes": ["Ingress", "Egress"], "ingress": ingress, "egress": egress}
-    deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    api = "networking.k8s.io/v1"
-    return [
-        _namespaced(api, "NetworkPolicy", "default-deny", labels, spec=deny),
-        _namespaced(api, "NetworkPolicy", NAME, labels, spec=spec),
-    ]
+def _config_map(name: str, labels: dict[str, str], data: dict[str, str]) -> Manifest:
+    return manifest("v1", "ConfigMap", name, namespace=names.MONITORING_NAMESPACE, labels=labels, data=data)
 
 
-def _port(number: int, protocol: str = "TCP") -> dict[str, Any]:
-    return {"port": number, "protocol": protocol}
+def _checksum(*texts: str) -> str:
+    return sha256("\0".join(texts).encode()).hexdigest()
 
 
-def _service(labels: dict[str, str]) -> Manifest:
-    ports = [{"name": "http", "port": _PORT, "targetPort": "http", "protocol": "TCP"}]
-    spec = {"type": "ClusterIP", "selector": _SELECTOR, "ports": ports}
-    return _namespaced("v1", "Service", NAME, labels, spec=spec)
-
-
-def _stateful_set(fleet: Fleet, region: Region, labels: dict[str, str], checksum: str) -> Manifest:
-    claim: dict[str, Any] = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": f"{max(16, 2 * fleet.monitoring.retention_days)}Gi"}},
-    }
-    if region.cloud != "kubeconfig":
-        claim["storageClassName"] = names.STORAGE_CLASS
-    spec = {
-        "replicas": 1,
-        "serviceName": NAME,
-        "selector": {"matchLabels": _SELECTOR},
-        "template": {
-            "metadata": {"labels": labels, "annotations": {"chainfleet.io/config-checksum": checksum}},
-            "spec": _pod(fleet, region),
-        },
-        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
-    }
-    return _namespaced("apps/v1", "StatefulSet", NAME, labels, spec=spec)
-
-
-def _pod(fleet: Fleet, region: Region) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "serviceAccountName": NAME,
-        "automountServiceAccountToken": True,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 120,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _UID,
-            "runAsGroup": _UID,
-            "fsGroup": _UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(fleet)],
-        "volumes": [
-            {"name": "config", "configMap": {"name": "prometheus-config"}},
-            {"name": "rules", "configMap": {"name": "prometheus-rules"}},
-        ],
-    }
-    if region.cloud != "kubeconfig":
-        # The system pool takes add-ons only; a watcher is small enough to live beside the validators.
-        spec["nodeSelector"] = names.VALIDATOR_POOL_LABEL
-        spec["tolerations"] = [
-            {"key": names.VALIDATOR_POOL_TAINT, "operator": "Equal", "value": "true", "effect": "NoSchedule"}
-        ]
-    return spec
-
-
-def _container(fleet: Fleet) -> dict[str, Any]:
-    monitoring = fleet.monitoring
-    probe = {"port": "http", "scheme": "HTTP"}
-    return {
-        "name": NAME,
-        "image": f"{monitoring.prometheus_image}:{monitoring.prometheus_version}",
-        "imagePullPolicy": "IfNotPresent",
-        "args": [
-            "--config.file=/etc/prometheus/config/prometheus.yml",
-            "--storage.tsdb.path=/prometheus",
-            f"--storage.tsdb.retention.time={monitoring.retention_days}d",
-            f"--web.listen-address=:{_PORT}",
-        ],
-        "ports": [{"name": "http", "containerPort": _PORT, "protocol": "TCP"}],
-        "resources": {
-            "requests": {"cpu": "250m", "memory": "512Mi"},
-            "limits": {"cpu": "1", "memory": "2Gi"},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        # Replaying a long write-ahead log takes minutes.
-        "startupProbe": {
-            "httpGet": {"path": "/-/ready", **probe},
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 60,
-        },
-        "livenessProbe": {
-            "httpGet": {"path": "/-/healthy", **probe},
-            "periodSeconds": 30,
-            "timeoutSeconds": 5,
-            "failureThreshold": 6,
-        },
-        "readinessProbe": {
-            "httpGet": {"path": "/-/ready", **probe},
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 3,
-        },
-        "volumeMounts": [
-            {"name": "config", "mountPath": "/etc/prometheus/config", "readOnly": True},
-            {"name": "rules", "mountPath": "/etc/prometheus/rules", "readOnly": True},
-            {"name": "data", "mountPath": "/prometheus"},
-        ],
-    }
+def _json(board: object) -> str:
+    return json.dumps(board, indent=1, sort_keys=True) + "\n"

@@ -40,6 +40,7 @@ class QbftChain:
         time_scale: emulated seconds per real second.
         ballot: address → the vote that its node wants to cast now.
         changed: told after new blocks with transactions.
+        punctual: address → whether its clock is good enough for its proposals to be taken.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class QbftChain:
         time_scale: float,
         ballot: Callable[[str], Vote | None],
         changed: Callable[[], None],
+        punctual: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._punctual = punctual
         self.genesis = genesis
         self.evm = evm
         self.bodies = Bodies()
@@ -135,9 +138,10 @@ class QbftChain:
         head, genesis = self.blocks[-1], self.genesis
         if len(self._crew) < consensus.quorum(len(self.validators)):
             return None
+        # A header from more than a second in the future is refused: its proposer's turn passes.
         return consensus.next_block(
             self.validators,
-            self._crew,
+            [address for address in self._crew if self._punctual(address)],
             head.proposer,
             start=head.timestamp + genesis.period_s,
             timeout_s=genesis.timeout_s,

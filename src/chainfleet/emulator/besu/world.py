@@ -23,7 +23,7 @@ from ..kubernetes.node.program import (
     Program,
     Service,
 )
-from ..seams import Clock, Dirty
+from ..seams import Clock, Dirty, FaultKind, Faults
 from . import metrics, saving
 from .chain import QbftChain
 from .evm import Evm
@@ -35,6 +35,8 @@ from .process import BesuProcess, Disk
 Json = dict[str, Any]
 
 IMAGE = "hyperledger/besu"
+CLOCK_BOUND_S = 1.0
+"""How far in the future a header may be (TimestampBoundedByFutureParameter)."""
 TICK_REAL_S = 2.0
 """Real seconds after which due blocks are made even if nobody asks, so that catching up is never long."""
 
@@ -50,6 +52,7 @@ class BesuWorld:
         seed: of all durations.
         changed: told when the state wants to be kept.
         addresses: routes into the clusters, to be shared with them.
+        faults: what goes wrong; of these it looks at clocks.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class BesuWorld:
         seed: int = 0,
         changed: Dirty | None = None,
         addresses: AddressBook | None = None,
+        faults: Faults | None = None,
     ) -> None:
+        self._faults = faults
         self.addresses = addresses or AddressBook()
         self.clock = clock
         self.wall = wall
@@ -96,6 +101,7 @@ class BesuWorld:
                 time_scale=self.clock.time_scale,
                 ballot=self._ballot,
                 changed=self._changed,
+                punctual=self._punctual,
             )
             if saved := self._saved.pop(genesis.hash, None):
                 saving.restore(chain, saved)
@@ -111,6 +117,17 @@ class BesuWorld:
             if node.address == address and node.ballots:
                 return node.ballot()
         return None
+
+    def _punctual(self, address: str) -> bool:
+        """Whether a validator's clock is right to within what headers are allowed to be ahead."""
+        if self._faults is None:
+            return True
+        node = next((n for n in self.network.nodes() if n.address == address), None)
+        if node is None:
+            return True
+        region = node.name.partition("/")[0]
+        fault = self._faults.strike(FaultKind.CLOCK_SKEW, region=region, resource="Node")
+        return fault is None or fault.factor <= CLOCK_BOUND_S
 
     async def _tick(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from .control.others import Budgets, DaemonSets, Jobs
 from .control.services import Services
 from .control.statefulsets import StatefulSets
 from .node.kubelet import Kubelet
+from .node.watchers import Watchers
 from .proxying import Proxy
 from .store import Change
 from .world import World
@@ -31,7 +32,7 @@ class Cluster:
         self.token = token
         self.api = Api(world.objects, world.spec.kubernetes_version, world.wall)
         self.kubelet = Kubelet(world)
-        self.proxy = Proxy(world.store, self.kubelet)
+        self.proxy = Proxy(world.store, self.kubelet, Watchers(world))
         self._services = Services(world)
         self._manager = Manager(
             world,

@@ -13,6 +13,7 @@ from .kinds import core
 from .node.containers import ContainerRun
 from .node.kubelet import Kubelet
 from .node.program import HttpAnswer, HttpRequest
+from .node.watchers import Watchers
 from .requests import Target
 from .store import Store
 
@@ -22,9 +23,10 @@ Json = dict[str, Any]
 class Proxy:
     """Delivers requests to containers."""
 
-    def __init__(self, store: Store, kubelet: Kubelet) -> None:
+    def __init__(self, store: Store, kubelet: Kubelet, watchers: Watchers) -> None:
         self._store = store
         self._kubelet = kubelet
+        self._watchers = watchers
         self._turn = 0
 
     async def deliver(self, where: Target, request: HttpRequest) -> HttpAnswer:
@@ -38,17 +40,20 @@ class Proxy:
             pod, number = self._behind(where.namespace, name, port)
         elif where.kind.kind == "Pod":
             pod, number = self._pod(where.namespace, name, port)
+        elif self._store.find("nodes", "", name):
+            return self._watchers.kubelet(name, where.rest)
         else:
-            raise ApiError(501, "NotImplemented", "the emulated cluster proxies to services and pods only")
+            raise not_found(where.kind, name)
         run = self._listening(pod, number)
         headers = {**request.headers, "host": f"{pod.get('status', {}).get('podIP', '')}:{number}"}
         path = "/" + where.rest + (f"?{request.path.partition('?')[2]}" if "?" in request.path else "")
         program = run.program if run else None
-        found = (
-            await program.http(number, HttpRequest(request.method, path, headers, request.body))
-            if program
-            else None
-        )
+        passed = HttpRequest(request.method, path, headers, request.body)
+        found = None
+        if run is not None and program is not None:
+            found = self._watchers.answer(pod, run.spec["image"], passed) or await program.http(
+                number, passed
+            )
         if found is None:
             address = f"{pod.get('status', {}).get('podIP', '')}:{number}"
             raise ApiError(
