@@ -156,7 +156,7 @@ async def main() -> None:
         bench = Bench(fleet, Path(folder), cloud)
         if options.embedded:
             command = (sys.executable, "-I", embedded.__file__)
-            bench.driver._tools[os.environ["PATH"]] = Tool("embedded terraform", "?", command)
+            bench.driver._runner._tools[os.environ["PATH"]] = Tool("embedded terraform", "?", command)
         both = ("network", "cluster")
         await bench.measure("apply", bench.driver.change, both)
         await bench.measure("look again", bench.driver.observe, both)

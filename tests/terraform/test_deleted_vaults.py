@@ -56,13 +56,13 @@ async def is_kept(workbench: Workbench) -> bool:
     home = group(workbench)
     place = f"{home.partition('/resourceGroups')[0]}/providers/Microsoft.KeyVault/locations/{REGION}"
     name = vault_name(workbench.fleet.resource_prefix, home)
-    reality = workbench.driver._reality(workbench.environ)
+    reality = workbench.driver._runner.reality(workbench.environ)
     return await reality.read(f"{place}/deletedVaults/{name}", VERSION) is not None
 
 
 async def delete(workbench: Workbench, resource_id: str) -> None:
     """Delete behind the driver's back, and wait until it is gone."""
-    reality = workbench.driver._reality(workbench.environ)
+    reality = workbench.driver._runner.reality(workbench.environ)
     headers = {"Authorization": f"Bearer {await reality._bearer()}"}
     url = f"{endpoint(workbench.environ)}{resource_id}?api-version={VERSION}"
     async with reality._connections() as client:

@@ -126,7 +126,7 @@ def test_what_was_changed_behind_our_back_is_noticed_and_put_right(workbench: Wo
     async def run() -> None:
         await workbench.change("network", REGION)
         group = next(each for each in workbench.resources() if each.endswith("-nsg"))
-        reality = workbench.driver._reality(workbench.environ)
+        reality = workbench.driver._runner.reality(workbench.environ)
         document = await reality.read(group, "2024-05-01")
         assert document is not None
         document["properties"]["securityRules"][0]["properties"]["sourceAddressPrefix"] = "Internet"
@@ -280,7 +280,7 @@ def test_a_cancelled_attempt_leaves_no_process_and_no_lock_and_the_next_one_fini
 
 async def arm(workbench: Workbench, verb: str, path: str, version: str, body: Any = None) -> None:
     """Act on ARM behind the driver's back."""
-    reality = workbench.driver._reality(workbench.environ)
+    reality = workbench.driver._runner.reality(workbench.environ)
     headers = {"Authorization": f"Bearer {await reality._bearer()}"}
     url = f"{endpoint(workbench.environ)}{path}?api-version={version}"
     async with reality._connections() as client:

@@ -1,0 +1,141 @@
+"""Runs Terraform in a root: which tool, with which environment, ready to go, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from chainfleet.drivers.driver import Attempt
+from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.event import LimitObserved
+
+from . import diagnosis, process, roots, states
+from .messages import Diagnostic, Output
+from .reality import Reality, reality_key
+from .roots import Root
+from .tool import Tool, check_tool
+
+_GRACE_S = 30.0
+"""How long a Terraform that was interrupted may take to end, in seconds of a real cloud."""
+
+_GRACE_LEAST_S = 5.0
+
+
+class Runner:
+    """Runs commands in roots; keeps what all roots share: the tool, and connections to the cloud."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._realities: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, ...], Reality]]
+        self._realities = WeakKeyDictionary()
+
+    def reality(self, environ: Mapping[str, str]) -> Reality:
+        """What reads the cloud for that environment; one for each event loop."""
+        mine = self._realities.setdefault(asyncio.get_running_loop(), {})
+        key = reality_key(environ)
+        if key not in mine:
+            mine[key] = Reality(environ)
+        return mine[key]
+
+    async def prepare(self, attempt: Attempt, root: Root) -> None:
+        """Make the folder ready: no leftover process, files in place, providers there."""
+        left = await process.stop_leftover(root.folder, grace_s=_grace_s(attempt))
+        if left:
+            attempt.log(left)
+        if states.clear_stale_lock(root.folder / roots.STATE):
+            attempt.log("removed the note of a state lock that nobody holds any more")
+        recovered = states.recover(root.folder / roots.STATE)
+        if recovered:
+            attempt.log(recovered)
+        root.write()
+        if not _needs_init(root, attempt.environ):
+            return
+        output = await self.run(attempt, root, ["init", "-input=false", "-no-color"])
+        if output.errors:
+            raise failed(attempt, output.errors)
+        _init_note(root).write_text(_init_key(root, attempt.environ), encoding="utf-8")
+
+    async def run(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
+        """Run one command; a failure without a diagnostic becomes one."""
+        tool = self.tool(attempt.environ)
+        output = Output()
+
+        def take(line: str) -> None:
+            attempt.log(line)
+            progress = output.take(line)
+            if progress:
+                attempt.progress(progress)
+
+        attempt.log(f"{tool.name} {tool.version}: {' '.join(arguments)}")
+        attempt.fence()
+        try:
+            code = await process.run(
+                [*tool.command, *arguments],
+                folder=root.folder,
+                environ=_environment(attempt.environ),
+                on_line=take,
+                grace_s=_grace_s(attempt),
+            )
+        finally:
+            states.clear_stale_lock(root.folder / roots.STATE)
+        if code != 0 and not output.errors:
+            text = "\n".join(output.text[-20:]) or f"exit code {code}"
+            output.errors.append(Diagnostic(f"{arguments[0]} failed", text))
+        return output
+
+    def tool(self, environ: Mapping[str, str]) -> Tool:
+        """The Terraform to use; raises EnvironmentProblem where there is none."""
+        path = environ.get("PATH", "")
+        if path not in self._tools:
+            self._tools[path] = check_tool(environ)
+        return self._tools[path]
+
+
+def _grace_s(attempt: Attempt) -> float:
+    return max(_GRACE_LEAST_S, _GRACE_S / attempt.fleet.deployment.time_scale)
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The process environment of a command: no questions, no news, and no shared plugin cache.
+
+    Terraform's cache is not safe for concurrent use; a read-only mirror (TF_CLI_CONFIG_FILE) is.
+    """
+    unsafe = ("TF_PLUGIN_CACHE_DIR", "TF_CLI_ARGS")
+    mine = {name: value for name, value in environ.items() if name not in unsafe}
+    return mine | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+
+def _needs_init(root: Root, environ: Mapping[str, str]) -> bool:
+    """Whether providers have to be fetched: not if somebody else runs them, nor if they are there already."""
+    try:
+        attached = {name.lower() for name in json.loads(environ.get("TF_REATTACH_PROVIDERS") or "{}")}
+    except ValueError as error:
+        raise TaskFailed(ErrorClass.CONFIGURATION, f"TF_REATTACH_PROVIDERS is not JSON: {error}") from error
+    names = {name.lower() for name in root.providers}
+    if all(any(address.endswith(f"/{name}") or address == name for address in attached) for name in names):
+        return False
+    try:
+        return _init_note(root).read_text(encoding="utf-8") != _init_key(root, environ)
+    except OSError:
+        return True
+
+
+def _init_note(root: Root) -> Path:
+    return root.folder / ".terraform" / "chainfleet"
+
+
+def _init_key(root: Root, environ: Mapping[str, str]) -> str:
+    config = environ.get("TF_CLI_CONFIG_FILE", "")
+    versions = root.files.get("versions.tf", "") + root.files.get(".terraform.lock.hcl", "")
+    return f"{config}\n{versions}"
+
+
+def failed(attempt: Attempt, errors: list[Diagnostic]) -> TaskFailed:
+    """The failure that these errors add up to; a throttling is told to its limit as well."""
+    error = diagnosis.failure(errors, [demand.limit for demand in attempt.task.demands])
+    if error.error_class is ErrorClass.THROTTLED and error.limit is not None:
+        attempt.observed(LimitObserved(error.limit, throttled=1, retry_after_s=error.retry_after_s))
+    return error
