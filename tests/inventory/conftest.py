@@ -8,7 +8,7 @@ from chainfleet.emulator.client import Running, start
 from chainfleet.model.fleet import AzureCloud, Clouds, Fleet
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with start(tmp_path_factory.mktemp("inventory-cloud"), time_scale=600.0, parts="arm,azapi") as running:
         yield running

@@ -12,8 +12,12 @@ from .arguments import EmulatedOpt, EnvFileOpt, FleetArg, JsonOpt, ScaleOpt, Sta
 
 def add_inventory(app: typer.Typer) -> None:
     """Add them to the command line."""
-    for command, example in ((usage, "usage examples/chain-138.yaml"),):
-        app.command(epilog=f"Example: chainfleet {example}")(command)
+    for command, name, options in (
+        (usage, "usage", "--junit usage.xml"),
+        (import_, "import", "--apply"),
+        (drift, "drift", "--json"),
+    ):
+        app.command(name, epilog=f"Example: chainfleet {name} examples/chain-138.yaml {options}")(command)
 
 
 def usage(
@@ -36,3 +40,33 @@ def usage(
 
     target = TargetOptions(state, emulated, time_scale, env_file=env_file)
     raise typer.Exit(run_usage(fleet, target, all_regions=all_regions, junit=junit, as_json=json_))
+
+
+def import_(
+    fleet: FleetArg,
+    state: StateOpt = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the states, where the plan shows imports and nothing else.")
+    ] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this region (repeatable).")] = None,
+    emulated: EmulatedOpt = False,
+    time_scale: ScaleOpt = None,
+    env_file: EnvFileOpt = None,
+    json_: JsonOpt = False,
+) -> None:
+    """Find resources that exist already and take them up: matched, drifted, missing, ambiguous, foreign."""
+    from .inventory import run_import
+    from .options import TargetOptions
+
+    target = TargetOptions(state, emulated, time_scale, env_file=env_file)
+    raise typer.Exit(run_import(fleet, target, apply=apply, only=only, as_json=json_))
+
+
+def drift(
+    fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, json_: JsonOpt = False
+) -> None:
+    """Compare what was deployed with what the cloud has now. Reads only."""
+    from .inventory import run_drift
+    from .options import TargetOptions
+
+    raise typer.Exit(run_drift(fleet, TargetOptions(state, env_file=env_file), as_json=json_))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from .errors import FleetError, Place
-from .fleet import Clouds, Contracts, Deployment, Fleet, Monitoring, Name, Network, Part, Region
+from .fleet import AzureCloud, Clouds, Contracts, Deployment, Fleet, Monitoring, Name, Network, Part, Region
 from .fleet_document import Document, Path, merge, read_document, resolve_references
 from .region import azure_regions, is_us, region_set
 
@@ -84,6 +84,7 @@ def load_fleet(file: str, read: Callable[[str], str], environ: Mapping[str, str]
         FleetError: with the place and what would be right.
     """
     document = _with_includes(file, read, seen=())
+    _refer_to_account(document)
     resolve_references(document, environ, keep=SECRET_REFERENCES)
     document.data.pop("include", None)
     try:
@@ -131,6 +132,23 @@ def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...])
         path = include if include.startswith("/") else folder + include
         document = merge(_with_includes(path, read, (*seen, file)), document)
     return document
+
+
+def _refer_to_account(document: Document) -> None:
+    """Write down the references that a fleet in Azure has by default, so that they are resolved like written ones."""
+    regions = document.data.get("regions") or ()
+    named = [region for region in regions if isinstance(region, str)] if isinstance(regions, list) else []
+    listed = [region for region in regions if isinstance(region, dict)] if isinstance(regions, list) else []
+    if not (
+        document.data.get("region_set") or named or any(r.get("cloud", "azure") == "azure" for r in listed)
+    ):
+        return
+    clouds = document.data.setdefault("clouds", {})
+    azure = clouds.setdefault("azure", {}) if isinstance(clouds, dict) else None
+    if isinstance(azure, dict):
+        defaults = AzureCloud()
+        azure.setdefault("subscription_id", defaults.subscription_id)
+        azure.setdefault("tenant_id", defaults.tenant_id)
 
 
 def _resolve_regions(written: FleetFile, document: Document) -> tuple[Region, ...]:

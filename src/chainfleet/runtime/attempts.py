@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,10 +59,7 @@ async def run_attempt(
     Raises:
         LeaseLost: another coordinator took over; nothing may be done any more.
     """
-    path = surroundings.log_path(task.id, start.attempt)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        attempt = _attempt(task, start, surroundings, stream, path)
+    with opened(task, start, surroundings) as attempt:
         try:
             async with asyncio.timeout(start.timeout_s) as scope:
                 outcome = await _carry_out(attempt, driver_of, undo=undo)
@@ -99,6 +97,15 @@ async def _carry_out(attempt: Attempt, driver_of: DriverOf, *, undo: bool) -> Ou
         return replace(found, changed=False)
     attempt.fence()
     return await driver.change(attempt)
+
+
+@contextmanager
+def opened(task: Task, start: StartAttempt, surroundings: Surroundings) -> Iterator[Attempt]:
+    """What an attempt is given, with its log open."""
+    path = surroundings.log_path(task.id, start.attempt)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        yield _attempt(task, start, surroundings, stream, path)
 
 
 def _attempt(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,25 @@ async def adopt(
             tagged[owner] = (answered.get("tags") or {}).get("chainfleet-fleet") == fleet
         if not tagged[owner]:
             raise _foreign(address, resource_id, f"the resource group {group} is not tagged as the fleet's")
+    path = folder / ADOPTION
+    path.write_text(import_blocks(found, versions, earlier=_blocks(path)), encoding="utf-8")
+
+
+def import_blocks(
+    found: Mapping[str, str], versions: Mapping[str, str], *, earlier: Sequence[dict[str, str]] = ()
+) -> str:
+    """A file of import blocks, in Terraform's JSON syntax.
+
+    Args:
+        found: ids by address.
+        versions: API version of each ARM type, from `module_versions`.
+        earlier: blocks that the file has already.
+    """
     blocks = [
         {"to": address, "id": f"{resource_id}?api-version={version_of(resource_id, versions)}"}
         for address, resource_id in sorted(found.items())
     ]
-    earlier = _blocks(folder / ADOPTION)
-    text = json.dumps({"import": [*earlier, *blocks]}, indent=2)
-    (folder / ADOPTION).write_text(text, encoding="utf-8")
+    return json.dumps({"import": [*earlier, *blocks]}, indent=2)
 
 
 def module_versions(files: Sequence[str]) -> dict[str, str]:
@@ -89,7 +101,7 @@ def _blocks(path: Path) -> list[dict[str, str]]:
     return blocks
 
 
-def version_of(resource_id: str, versions: dict[str, str]) -> str:
+def version_of(resource_id: str, versions: Mapping[str, str]) -> str:
     """API version to read a resource with, from those that `module_versions` found."""
     _, marker, tail = resource_id.rpartition("/providers/")
     parts = tail.split("/")

@@ -30,6 +30,11 @@ _STAGES = {"network": "network", "cluster": "region"}
 _SOURCE = re.compile(r'^\s*source\s*=\s*"([^"/]+/[^"]+)"', re.MULTILINE)
 
 
+def stage_of(action: str) -> str:
+    """Name of the module, and of the root's folder, that carries out an action."""
+    return _STAGES[action]
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """One root, computed but not written.
@@ -73,7 +78,7 @@ def root_of(attempt: Attempt, modules: Path) -> Root:
         TaskFailed: the region's cloud has no modules, or an output that it needs is missing.
     """
     region = attempt.fleet.region(attempt.task.subject)
-    stage = _STAGES[attempt.task.action]
+    stage = stage_of(attempt.task.action)
     source = modules / region.cloud / stage
     if not source.is_dir():
         message = f"region {region.name}: there are no Terraform modules for cloud `{region.cloud}`"
@@ -86,7 +91,7 @@ def root_of(attempt: Attempt, modules: Path) -> Root:
 
 def root_as_written(attempt: Attempt) -> Root:
     """The root as it lies in the workspace: what is to be destroyed was made from that."""
-    folder = attempt.workspace / "terraform" / attempt.task.subject / _STAGES[attempt.task.action]
+    folder = attempt.workspace / "terraform" / attempt.task.subject / stage_of(attempt.task.action)
     names = [*folder.glob("*.tf"), *folder.glob(".terraform.lock.hcl"), *folder.glob(VARIABLES)]
     return _root(folder, {path.name: path.read_text(encoding="utf-8") for path in names})
 

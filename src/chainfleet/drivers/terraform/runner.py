@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from chainfleet.drivers.driver import Attempt
@@ -85,6 +86,23 @@ class Runner:
             text = "\n".join(output.text[-20:]) or f"exit code {code}"
             output.errors.append(Diagnostic(f"{arguments[0]} failed", text))
         return output
+
+    async def show(self, attempt: Attempt, root: Root, plan: str) -> dict[str, Any]:
+        """A saved plan of the root, as JSON values."""
+        tool = self.tool(attempt.environ)
+        lines: list[str] = []
+        await process.run(
+            [*tool.command, "show", "-json", plan],
+            folder=root.folder,
+            environ=_environment(attempt.environ),
+            on_line=lines.append,
+            grace_s=_grace_s(attempt),
+        )
+        for line in lines:
+            if line.startswith("{"):
+                document: dict[str, Any] = json.loads(line)
+                return document
+        raise TaskFailed(ErrorClass.INTERNAL, f"{tool.name} shows no plan: {' '.join(lines)[:200]}")
 
     def tool(self, environ: Mapping[str, str]) -> Tool:
         """The Terraform to use; raises EnvironmentProblem where there is none."""
