@@ -44,4 +44,9 @@ EnvFileOpt = Annotated[
 ]
 YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
+RunOpt = Annotated[str | None, typer.Option("--run", help="Name of the run; made from the time if left out.")]
+ApprovalOpt = Annotated[
+    bool, typer.Option("--approval", help="Gates between waves wait for `chainfleet approve`.")
+]
+ReasonOpt = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")]
 PlainOpt = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]

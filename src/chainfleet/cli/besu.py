@@ -156,8 +156,9 @@ def chain(fleet: Fleet, state: State = None, env_file: EnvFile = None, as_json: 
 
     Example: chainfleet besu chain examples/chain-138.yaml
     """
+    from chainfleet.runtime.targets import TargetOptions
+
     from .besu_network import run_chain
-    from .options import TargetOptions
 
     raise typer.Exit(run_chain(fleet, TargetOptions(state, env_file=env_file), as_json=as_json))
 
@@ -174,8 +175,9 @@ def restart(
 
     Example: chainfleet besu restart examples/chain-138.yaml --at-once 4
     """
+    from chainfleet.runtime.targets import TargetOptions
+
     from .besu_network import run_restart
-    from .options import TargetOptions
 
     raise typer.Exit(
         run_restart(fleet, TargetOptions(state, env_file=env_file), everybody=everybody, at_once=at_once)
@@ -194,8 +196,9 @@ def vote_command(
 
     Example: chainfleet besu vote examples/chain-138.yaml 0x9391…5b8a --drop
     """
+    from chainfleet.runtime.targets import TargetOptions
+
     from .besu_network import run_vote
-    from .options import TargetOptions
 
     raise typer.Exit(run_vote(fleet, TargetOptions(state, env_file=env_file), address, add=add))
 
@@ -206,8 +209,9 @@ def stop(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile = 
 
     Example: chainfleet besu stop examples/chain-138.yaml japanwest
     """
+    from chainfleet.runtime.targets import TargetOptions
+
     from .besu_network import run_scale
-    from .options import TargetOptions
 
     raise typer.Exit(run_scale(fleet, TargetOptions(state, env_file=env_file), region, up=False))
 
@@ -218,8 +222,9 @@ def start(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile =
 
     Example: chainfleet besu start examples/chain-138.yaml japanwest
     """
+    from chainfleet.runtime.targets import TargetOptions
+
     from .besu_network import run_scale
-    from .options import TargetOptions
 
     raise typer.Exit(run_scale(fleet, TargetOptions(state, env_file=env_file), region, up=True))
 
@@ -236,8 +241,9 @@ def import_key(
 
     Example: chainfleet besu import-key examples/chain-138.yaml japanwest 0 ./nodekey
     """
+    from chainfleet.runtime.targets import TargetOptions
+
     from .besu_network import run_import_key
-    from .options import TargetOptions
 
     validator = run_import_key(fleet, TargetOptions(state), region, index, file)
     typer.echo(f"{validator.name} is {validator.address}")

@@ -18,8 +18,7 @@ from chainfleet.drivers.kubernetes import clusters
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Fleet
 from chainfleet.runtime.operations import Environment, open_environment, scaled, task_environ
-
-from .options import TargetOptions, load, open_target
+from chainfleet.runtime.targets import TargetOptions, load, open_target
 
 if TYPE_CHECKING:
     from chainfleet.drivers.besu.keys import Validator

@@ -13,9 +13,8 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import json_schema
 from chainfleet.model.region import REGION_SETS, region_set
 from chainfleet.model.task import Phase, Plan, TaskKind
+from chainfleet.runtime.targets import PolicyOptions, load, machine, place_of
 from chainfleet.scheduling.planning import make_plan, select
-
-from .options import PolicyOptions, load, machine, place_of
 
 _NEW_FLEET = """\
 # chainfleet schema > fleet.schema.json gives completion in editors.
@@ -123,8 +122,7 @@ def run_check(path: Path, *, as_json: bool) -> int:
 def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -> None:
     """Write every region's Kubernetes objects as YAML."""
     from chainfleet.drivers.besu.render import write_rendered
-
-    from .options import TargetOptions
+    from chainfleet.runtime.targets import TargetOptions
 
     loaded = load(path)
     folder = TargetOptions(state).state_folder(loaded.fleet.name)

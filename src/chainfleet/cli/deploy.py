@@ -14,16 +14,18 @@ import typer
 from chainfleet.model.errors import InputError
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.fleet_file import LoadedFleet
+from chainfleet.model.fleet_file import LoadedFleet, flat_document
 from chainfleet.model.task import Phase, Plan
+from chainfleet.runtime.asking import whoami
 from chainfleet.runtime.coordinator import Coordinator, Observer
+from chainfleet.runtime.environments import note_revision
 from chainfleet.runtime.operations import (
     Environment,
     RunResult,
     continue_run,
-    new_run_name,
     open_environment,
     read_run,
+    run_name,
     scaled,
     start_run,
     task_environ,
@@ -31,9 +33,7 @@ from chainfleet.runtime.operations import (
 )
 from chainfleet.runtime.report import write_report
 from chainfleet.runtime.state import StateFolder
-from chainfleet.scheduling.planning import Selection, make_destroy_plan, make_plan, select
-
-from .options import (
+from chainfleet.runtime.targets import (
     PolicyOptions,
     Target,
     TargetOptions,
@@ -43,6 +43,8 @@ from .options import (
     place_of,
     remember_target,
 )
+from chainfleet.scheduling.planning import Selection, make_destroy_plan, make_plan, select
+
 from .steering import tell_running
 from .summary import print_result
 from .usage import require_room
@@ -55,7 +57,14 @@ Work = Callable[[Environment, MakeObservers], Coroutine[Any, Any, RunResult]]
 
 
 def run_deploy(
-    path: Path, target: TargetOptions, policy: PolicyOptions, *, yes: bool, plain: bool, as_json: bool
+    path: Path,
+    target: TargetOptions,
+    policy: PolicyOptions,
+    *,
+    run: str | None,
+    yes: bool,
+    plain: bool,
+    as_json: bool,
 ) -> int:
     """Deploy a fleet; returns the exit code."""
     declared = load(path)
@@ -85,7 +94,8 @@ def run_deploy(
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             remember_target(state, target, cloud)
-            return await start_run(environment, plan, new_run_name("deploy"), observers)
+            _note_revision(path, loaded, environment, target)
+            return await start_run(environment, plan, run_name("deploy", run), observers)
 
         return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
 
@@ -120,7 +130,7 @@ def run_resume(
         return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
-def run_verify(path: Path, target: TargetOptions, *, plain: bool, as_json: bool) -> int:
+def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: bool, as_json: bool) -> int:
     """Verify everything anew; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
@@ -131,12 +141,14 @@ def run_verify(path: Path, target: TargetOptions, *, plain: bool, as_json: bool)
         plan = select(make_plan(fleet, loaded.revision, machine=machine()), Selection(only=("verification",)))
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
-            return await start_run(environment, plan, new_run_name("verify"), observers)
+            return await start_run(environment, plan, run_name("verify", run), observers)
 
         return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
-def run_destroy(path: Path, target: TargetOptions, *, confirm: str | None, plain: bool, as_json: bool) -> int:
+def run_destroy(
+    path: Path, target: TargetOptions, *, run: str | None, confirm: str | None, plain: bool, as_json: bool
+) -> int:
     """Take a fleet down; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
@@ -150,7 +162,7 @@ def run_destroy(path: Path, target: TargetOptions, *, confirm: str | None, plain
         plan = make_destroy_plan(make_plan(fleet, loaded.revision, machine=machine()), fleet)
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
-            return await start_run(environment, plan, new_run_name("destroy"), observers, undo=True)
+            return await start_run(environment, plan, run_name("destroy", run), observers, undo=True)
 
         return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
 
@@ -158,8 +170,7 @@ def run_destroy(path: Path, target: TargetOptions, *, confirm: str | None, plain
 def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> int:
     """Run the emulated cloud in the foreground until it is interrupted."""
     from chainfleet.emulator.process import main as emulate
-
-    from .options import DEFAULT_TIME_SCALE
+    from chainfleet.runtime.targets import DEFAULT_TIME_SCALE
 
     arguments = ["--state", str(state), "--time-scale", str(time_scale or DEFAULT_TIME_SCALE)]
     return emulate([*arguments, *(["--faults", faults] if faults else [])]) or 0
@@ -179,6 +190,12 @@ def _run(fleet: Fleet, state: StateFolder, cloud: Target, work: Work, *, plain: 
 def _watch(coordinator: Coordinator, screen: Screen, fleet: Fleet) -> Sequence[Observer]:
     screen.attach(coordinator, fleet)
     return [screen]
+
+
+def _note_revision(path: Path, loaded: LoadedFleet, environment: Environment, target: TargetOptions) -> None:
+    """Keep in the ledger what is deployed, so that others see it and what changed since."""
+    document = flat_document(str(path), lambda name: Path(name).read_text(encoding="utf-8"))
+    note_revision(environment.ledger, document, loaded.revision, target.settings(), by=whoami())
 
 
 def _refuse_unsafe(loaded: LoadedFleet) -> None:

@@ -35,7 +35,8 @@ def usage(
     json_: JsonOpt = False,
 ) -> None:
     """Check whether every region has room: quotas, VM sizes, zones, restrictions. Reads only."""
-    from .options import TargetOptions
+    from chainfleet.runtime.targets import TargetOptions
+
     from .usage import run_usage
 
     target = TargetOptions(state, emulated, time_scale, env_file=env_file)

@@ -19,8 +19,7 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Phase, Task
 from chainfleet.runtime.operations import scaled, task_environ
 from chainfleet.runtime.state import StateFolder
-
-from .options import TargetOptions, load, open_target
+from chainfleet.runtime.targets import TargetOptions, load, open_target
 
 Outputs = Mapping[str, Mapping[str, Any]]
 Work = Callable[[Fleet, Path, Mapping[str, str], Outputs], Coroutine[Any, Any, None]]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .arguments import (
+    ApprovalOpt,
     CeilingOpt,
     EmulatedOpt,
     EnvFileOpt,
@@ -20,6 +21,7 @@ from .arguments import (
     ModeOpt,
     OnlyOpt,
     PlainOpt,
+    RunOpt,
     ScaleOpt,
     SkipOpt,
     StateOpt,
@@ -84,8 +86,9 @@ def plan(
     json_: JsonOpt = False,
 ) -> None:
     """Show what would be done, in which order, and under which limits. Changes nothing."""
+    from chainfleet.runtime.targets import PolicyOptions
+
     from .declare import run_plan
-    from .options import PolicyOptions
 
     run_plan(fleet, PolicyOptions(mode, waves, only, skip, from_, ceiling), as_json=json_)
 
@@ -114,23 +117,26 @@ def deploy(
     skip: SkipOpt = None,
     from_: FromOpt = None,
     ceiling: CeilingOpt = None,
+    approval: ApprovalOpt = False,
     state: StateOpt = None,
     emulated: EmulatedOpt = False,
     time_scale: ScaleOpt = None,
     faults: FaultsOpt = None,
     env_file: EnvFileOpt = None,
     allow_mainnet: MainnetOpt = False,
+    run: RunOpt = None,
     yes: YesOpt = False,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
 ) -> None:
     """Deploy the fleet; what is already right is left as it is."""
+    from chainfleet.runtime.targets import PolicyOptions, TargetOptions
+
     from .deploy import run_deploy
-    from .options import PolicyOptions, TargetOptions
 
     target = TargetOptions(state, emulated, time_scale, faults, env_file, allow_mainnet)
-    policy = PolicyOptions(mode, waves, only, skip, from_, ceiling)
-    raise typer.Exit(run_deploy(fleet, target, policy, yes=yes, plain=plain, as_json=json_))
+    policy = PolicyOptions(mode, waves, only, skip, from_, ceiling, approval)
+    raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
 
 
 @app.command(epilog="Example: chainfleet resume examples/chain-138.yaml")
@@ -142,8 +148,9 @@ def resume(
     json_: JsonOpt = False,
 ) -> None:
     """Go on with a run that was stopped or killed."""
+    from chainfleet.runtime.targets import TargetOptions
+
     from .deploy import run_resume
-    from .options import TargetOptions
 
     target = TargetOptions(state, env_file=env_file)
     raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
@@ -162,8 +169,9 @@ def retry(
     json_: JsonOpt = False,
 ) -> None:
     """Try again what failed in the last run, and what waited for it."""
+    from chainfleet.runtime.targets import TargetOptions
+
     from .deploy import run_resume
-    from .options import TargetOptions
 
     target = TargetOptions(state, env_file=env_file)
     raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
@@ -174,14 +182,17 @@ def verify(
     fleet: FleetArg,
     state: StateOpt = None,
     env_file: EnvFileOpt = None,
+    run: RunOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
 ) -> None:
     """Verify every region and the network as a whole; reads only."""
-    from .deploy import run_verify
-    from .options import TargetOptions
+    from chainfleet.runtime.targets import TargetOptions
 
-    raise typer.Exit(run_verify(fleet, TargetOptions(state, env_file=env_file), plain=plain, as_json=json_))
+    from .deploy import run_verify
+
+    target = TargetOptions(state, env_file=env_file)
+    raise typer.Exit(run_verify(fleet, target, run=run, plain=plain, as_json=json_))
 
 
 @app.command(epilog="Example: chainfleet destroy examples/chain-138.yaml")
@@ -192,15 +203,17 @@ def destroy(
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The fleet's name, instead of being asked.")
     ] = None,
+    run: RunOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
 ) -> None:
     """Take the fleet down: every resource that chainfleet made, in reverse order."""
+    from chainfleet.runtime.targets import TargetOptions
+
     from .deploy import run_destroy
-    from .options import TargetOptions
 
     target = TargetOptions(state, env_file=env_file)
-    raise typer.Exit(run_destroy(fleet, target, confirm=confirm, plain=plain, as_json=json_))
+    raise typer.Exit(run_destroy(fleet, target, run=run, confirm=confirm, plain=plain, as_json=json_))
 
 
 @app.command(epilog="Example: chainfleet status examples/chain-138.yaml")
@@ -218,8 +231,9 @@ def status(
 ) -> None:
     """Show how a run stands, or with --live how the network stands: per region, with what is wrong."""
     if live:
+        from chainfleet.runtime.targets import TargetOptions
+
         from .besu_network import run_chain
-        from .options import TargetOptions
 
         raise typer.Exit(run_chain(fleet, TargetOptions(state, env_file=env_file), as_json=json_))
     from .status import run_status
@@ -247,8 +261,9 @@ def exporter(
     env_file: EnvFileOpt = None,
 ) -> None:
     """Serve what no Besu metric says (consensus, agreement, oracles) to Prometheus; reads only."""
+    from chainfleet.runtime.targets import TargetOptions
+
     from .exporter import ExporterOptions, run_exporter
-    from .options import TargetOptions
 
     run_exporter(fleet, TargetOptions(state, env_file=env_file), ExporterOptions(listen, interval, once))
 

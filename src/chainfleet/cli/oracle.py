@@ -65,7 +65,8 @@ def relay(
     Where the source has a CCIP router and a lane to the target, --ccip-selector sends through it instead; the key
     then is one with the sender's role on the source chain, and pays the fees.
     """
-    from .options import TargetOptions
+    from chainfleet.runtime.targets import TargetOptions
+
     from .oracle_commands import RelayOptions, run_relay
 
     where = TargetOptions(state=state, emulated=emulated, env_file=env_file, allow_mainnet=allow_mainnet)
@@ -92,7 +93,8 @@ def grant(
     allow_mainnet: MainnetOpt = False,
 ) -> None:
     """Make an account a relayer; the key has to be the contract's admin's."""
-    from .options import TargetOptions
+    from chainfleet.runtime.targets import TargetOptions
+
     from .oracle_commands import run_grant
 
     where = TargetOptions(state=state, emulated=emulated, env_file=env_file, allow_mainnet=allow_mainnet)

@@ -34,9 +34,9 @@ from chainfleet.model.errors import InputError, LeaseLost, TaskFailed
 from chainfleet.model.fleet import Fleet
 from chainfleet.runtime.operations import scaled, task_environ
 from chainfleet.runtime.state import StateFolder
+from chainfleet.runtime.targets import TargetOptions, load, open_target
 
 from .looking import looking_attempt, recorded_outputs, say, stop_on_signals, until_stopped
-from .options import TargetOptions, load, open_target
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from chainfleet.ledger.projection import RunView
 from chainfleet.model.event import TaskState, Verdict
 from chainfleet.model.task import Phase
 from chainfleet.runtime.operations import failed_tasks, read_run
+from chainfleet.runtime.targets import TargetOptions, load
 
-from .options import TargetOptions, load
 from .summary import failure_lines
 from .views import SYMBOLS
 

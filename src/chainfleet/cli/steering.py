@@ -11,18 +11,25 @@ import typer
 from chainfleet.ledger.mailbox import Ask, Request
 from chainfleet.ledger.replay import replay
 from chainfleet.model.errors import InputError
-from chainfleet.model.event import CancelRequested, Event, PauseRequested, SkipRequested
-from chainfleet.runtime.asking import ask
+from chainfleet.model.event import (
+    CancelRequested,
+    Event,
+    GateDecided,
+    PauseRequested,
+    SkipRequested,
+    TaskState,
+)
+from chainfleet.runtime.asking import ask, whoami
 from chainfleet.runtime.operations import read_records, read_run
 from chainfleet.runtime.state import StateFolder
+from chainfleet.runtime.targets import TargetOptions, load
 from chainfleet.scheduling.planning.selection import matches
 
-from .options import TargetOptions, load
 
-
-def run_pause(path: Path, state: Path | None) -> None:
+def run_pause(path: Path, state: Path | None, reason: str) -> None:
     """Pause the deployment that runs."""
-    _say("starts nothing new; `chainfleet resume` lets it go on", _ask(path, state, PauseRequested()))
+    who = _ask(path, state, PauseRequested(), reason)
+    _say("starts nothing new; `chainfleet resume` lets it go on", who)
 
 
 def run_drain(path: Path, state: Path | None) -> None:
@@ -31,9 +38,22 @@ def run_drain(path: Path, state: Path | None) -> None:
     _say("ends what runs and stops then", ask(folder, name, Request(Ask.DRAIN)))
 
 
-def run_cancel(path: Path, state: Path | None) -> None:
+def run_cancel(path: Path, state: Path | None, reason: str) -> None:
     """Cancel the deployment that runs."""
-    _say("stops what runs", _ask(path, state, CancelRequested()))
+    _say("stops what runs", _ask(path, state, CancelRequested(), reason))
+
+
+def run_approve(path: Path, state: Path | None, gate: str | None, reason: str, *, refuse: bool) -> None:
+    """Decide a gate that waits for a person."""
+    folder, name = _folder(path, state)
+    view = read_run(folder, name)
+    waiting = [task for task, stands in view.states.items() if stands is TaskState.AT_GATE]
+    chosen = gate or (waiting[0] if len(waiting) == 1 else "")
+    if chosen not in waiting:
+        what = f"gate {chosen} doesn't wait" if chosen else f"{len(waiting)} gates wait"
+        raise InputError(f"{what} in run {view.run}", way_out=f"waiting: {', '.join(waiting) or 'none'}")
+    decided = GateDecided(chosen, approved=not refuse, by=whoami(), reason=reason)
+    _say(f"{'refuses' if refuse else 'passes'} {chosen}", _ask(path, state, decided, reason))
 
 
 def run_skip(path: Path, state: Path | None, task: str) -> None:
@@ -74,9 +94,9 @@ def tell_running(folder: StateFolder, fleet: str, event: Event) -> str | None:
     return ask(folder, fleet, Request(Ask.EVENT, event), needed=False)
 
 
-def _ask(path: Path, state: Path | None, event: Event) -> str | None:
+def _ask(path: Path, state: Path | None, event: Event, reason: str = "") -> str | None:
     folder, name = _folder(path, state)
-    return ask(folder, name, Request(Ask.EVENT, event))
+    return ask(folder, name, Request(Ask.EVENT, event), reason=reason)
 
 
 def _folder(path: Path, state: Path | None) -> tuple[StateFolder, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .arguments import FleetArg, JsonOpt, RunArg, StateOpt
+from .arguments import FleetArg, JsonOpt, ReasonOpt, RunArg, StateOpt
 
 
 def add_steering(app: typer.Typer) -> None:
@@ -15,6 +15,7 @@ def add_steering(app: typer.Typer) -> None:
         (pause, "pause examples/chain-138.yaml"),
         (drain, "drain examples/chain-138.yaml"),
         (cancel, "cancel examples/chain-138.yaml"),
+        (approve, "approve examples/chain-138.yaml besu/gate/wave-1"),
         (skip, "skip examples/chain-138.yaml monitoring/install/uksouth"),
         (replay, "replay examples/chain-138.yaml"),
         (export, "export examples/chain-138.yaml > run.jsonl"),
@@ -22,11 +23,11 @@ def add_steering(app: typer.Typer) -> None:
         app.command(epilog=f"Example: chainfleet {example}")(command)
 
 
-def pause(fleet: FleetArg, state: StateOpt = None) -> None:
+def pause(fleet: FleetArg, state: StateOpt = None, reason: ReasonOpt = "") -> None:
     """Let the running deployment start nothing new; `resume` lets it go on."""
     from .steering import run_pause
 
-    run_pause(fleet, state)
+    run_pause(fleet, state, reason)
 
 
 def drain(fleet: FleetArg, state: StateOpt = None) -> None:
@@ -36,11 +37,26 @@ def drain(fleet: FleetArg, state: StateOpt = None) -> None:
     run_drain(fleet, state)
 
 
-def cancel(fleet: FleetArg, state: StateOpt = None) -> None:
+def cancel(fleet: FleetArg, state: StateOpt = None, reason: ReasonOpt = "") -> None:
     """Let the running deployment stop what runs, now; `resume` goes on from there."""
     from .steering import run_cancel
 
-    run_cancel(fleet, state)
+    run_cancel(fleet, state, reason)
+
+
+def approve(
+    fleet: FleetArg,
+    gate: Annotated[
+        str | None, typer.Argument(metavar="[GATE]", help="The gate; may be left out where one waits.")
+    ] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it: later waves are skipped.")] = False,
+    state: StateOpt = None,
+    reason: ReasonOpt = "",
+) -> None:
+    """Decide a gate between two waves that waits for a person (`deploy --approval`)."""
+    from .steering import run_approve
+
+    run_approve(fleet, state, gate, reason, refuse=refuse)
 
 
 def skip(

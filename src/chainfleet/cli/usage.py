@@ -15,8 +15,7 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.region import azure_regions
 from chainfleet.runtime.operations import deployed_regions, task_environ
 from chainfleet.runtime.state import StateFolder
-
-from .options import TargetOptions, load, open_target
+from chainfleet.runtime.targets import TargetOptions, load, open_target
 
 if TYPE_CHECKING:
     from chainfleet.drivers.inventory.needs import Check

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from chainfleet.model.errors import ErrorClass, TaskFailed
 
 PUBLIC_ARM = "https://management.azure.com"
 PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
@@ -50,3 +53,14 @@ def credential(environ: Mapping[str, str]) -> Any:
             tenant_id=tenant, client_id=client, token_file_path=token_file, **options
         )
     return AzureCliCredential(tenant_id=tenant)
+
+
+def setting(text: str, environ: Mapping[str, str]) -> str:
+    """A setting; one that still is a reference names a variable that was not set when the fleet was read."""
+    match = re.fullmatch(r"\$\{(\w+)\}", text)
+    if match is None:
+        return text
+    if match[1] not in environ:
+        message = f"the environment variable {match[1]} is not set"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=f"export {match[1]}")
+    return environ[match[1]]

@@ -22,6 +22,7 @@ from .core import Core
 from .counters import Counters
 from .environment import environment
 from .faults import FaultBook
+from .owners import Owners
 from .parts import Shared, open_clusters, open_mainnet, open_terraform
 from .profiles import named_faults
 from .serving import Server, bound
@@ -37,10 +38,14 @@ class Assembly:
 
     Args:
         stop: asks the process to end (control API).
+        owners: who uses it.
     """
 
-    def __init__(self, settings: Settings, folder: StateFolder, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, folder: StateFolder, stop: Callable[[], None], owners: Owners
+    ) -> None:
         self._settings = settings
+        self._owners = owners
         self._folder = folder
         self._stop = stop
         self._keeper = Keeper(folder)
@@ -61,7 +66,8 @@ class Assembly:
         counters = Counters()
         faults = FaultBook(self.clock.now, seed=self._settings.seed, changed=self._keeper.dirty("faults"))
         self._keeper.keep("faults", faults)
-        self._add_faults(core, faults)
+        if self._settings.faults is not None:
+            _add_fault_set(core, faults, self._settings.faults, self.clock.now())
         authority = Authority(self._folder.path)
         shared = self._shared(core, faults, counters, authority)
         listeners = Listeners(arm=bound(core.ports.get("arm", 0)), login=bound(core.ports.get("login", 0)))
@@ -117,14 +123,6 @@ class Assembly:
         self._closing.push_async_callback(arm.stop)
         return arm
 
-    def _add_faults(self, core: Core, faults: FaultBook) -> None:
-        wanted = self._settings.faults
-        if wanted is None or wanted in core.fault_sets:
-            return
-        for fault in named_faults(wanted, now=self.clock.now()):
-            faults.add(fault)
-        core.fault_sets.append(wanted)
-
     async def _control(self, arm: Arm, counters: Counters, faults: FaultBook, shared: Shared) -> Any:
         token = secrets.token_urlsafe(24)
         process = psutil.Process()
@@ -149,12 +147,14 @@ class Assembly:
             health=health,
             counters=counters,
             faults=faults,
+            add_fault_set=lambda name: _add_fault_set(shared.core, faults, name, self.clock.now()),
             directory=shared.core.fill(),
             figures=lambda: {name: tell() for name, tell in shared.figures.items()},
             resources=arm.resources,
             quotas=arm.world.quotas.overrides,
             changed=self._keeper.write_soon_all,
             stop=self._stop,
+            owners=self._owners,
         )
         server = await Server.start(Control(controls).handle)
         self._closing.push_async_callback(server.stop)
@@ -175,6 +175,15 @@ class Assembly:
             "mainnet": variables.get("MAINNET_RPC_URL"),
             "startup_s": round(time.monotonic() - self._began, 3),
         }
+
+
+def _add_fault_set(core: Core, faults: FaultBook, name: str, now: float) -> None:
+    """Add a named set of faults, once in the life of the cloud."""
+    if name in core.fault_sets:
+        return
+    for fault in named_faults(name, now=now):
+        faults.add(fault)
+    core.fault_sets.append(name)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

@@ -35,7 +35,8 @@ class Running:
     control_url: str
     control_token: str
     pid: int
-    _process: subprocess.Popen[bytes]
+    _process: subprocess.Popen[bytes] | None
+    """None where another process started it."""
 
     def __enter__(self) -> Running:
         return self
@@ -46,14 +47,18 @@ class Running:
         self.stop()
 
     def stop(self) -> None:
-        """Stop it and wait until it and its children are gone; it keeps its state."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        """Use it no longer. It ends if nobody else does: then this waits until it and its children are gone.
+
+        It keeps its state.
+        """
+        try:
+            stopping = bool(self.control(f"/owners/{os.getpid()}", "DELETE")["stopping"])
+        except (OSError, ValueError):
+            stopping = True
+        if self._process is None:
+            return
+        if stopping:
+            _end(self._process)
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -72,6 +77,40 @@ class Running:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(request, timeout=30) as response:
             return json.loads(response.read())
+
+
+def attach(state_dir: Path, time_scale: float = 60.0, faults: str | None = None) -> Running | None:
+    """Share an emulated cloud that runs on that folder already; None where none does.
+
+    Args:
+        state_dir: its state folder.
+        time_scale: the one it must have.
+        faults: a built-in profile, or a file of faults, that it shall have from now on.
+
+    Raises:
+        InputError: it has another time scale.
+    """
+    try:
+        control = json.loads((state_dir / "control.json").read_bytes())
+        environment = json.loads((state_dir / "environment.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    running = Running(environment, control["url"], control["token"], control["pid"], None)
+    try:
+        if running.control("/healthz")["pid"] != running.pid:
+            return None
+        running.control("/owners", "POST", {"pid": os.getpid()})
+        scale = float(running.control("/healthz")["time_scale"])
+    except (OSError, ValueError):
+        # Gone, and left its files behind.
+        return None
+    if scale != time_scale:
+        running.stop()
+        message = f"the emulated cloud in {state_dir} runs {scale:g} times as fast as a real one, not {time_scale:g}"
+        raise InputError(message, way_out=f"use --time-scale {scale:g}, or stop process {running.pid} first")
+    if faults is not None:
+        running.control("/fault-sets", "POST", {"name": faults})
+    return running
 
 
 def start(
@@ -111,6 +150,16 @@ def start(
     environment = json.loads(Path(facts["environment_file"]).read_bytes())
     control = json.loads(Path(facts["control_file"]).read_bytes())
     return Running(environment, control["url"], control["token"], process.pid, process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _spawn(command: list[str], state_dir: Path) -> tuple[subprocess.Popen[bytes], Path, int]:

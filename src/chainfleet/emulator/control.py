@@ -15,6 +15,7 @@ from chainfleet.model.errors import InputError
 from .arm.identity import Directory
 from .counters import Counters
 from .faults import FaultBook, faults_from
+from .owners import Owners
 from .profiles import PROFILES
 
 Json = dict[str, Any]
@@ -28,11 +29,13 @@ class Controls:
         token: bearer token that callers must know.
         now: emulated time in seconds.
         health: facts about the process.
+        add_fault_set: adds a built-in profile or a file of faults, if it hasn't been added before.
         figures: what the other parts tell about themselves.
         resources: all ARM resources.
         quotas: limits by region and name that differ from the defaults; may be written to.
         changed: the durable state has changed.
         stop: ask the emulator to stop.
+        owners: the processes that use it.
     """
 
     token: str
@@ -40,12 +43,14 @@ class Controls:
     health: Callable[[], Json]
     counters: Counters
     faults: FaultBook
+    add_fault_set: Callable[[str], None]
     directory: Directory
     figures: Callable[[], Json]
     resources: Callable[[], list[Json]]
     quotas: dict[str, dict[str, int]]
     changed: Callable[[], None]
     stop: Callable[[], None]
+    owners: Owners
 
 
 class Control:
@@ -61,8 +66,11 @@ class Control:
             ("GET", "/faults"): self._faults,
             ("POST", "/faults"): self._add_faults,
             ("DELETE", "/faults"): self._remove_faults,
+            ("POST", "/fault-sets"): self._add_fault_set,
             ("POST", "/quotas"): self._set_quota,
             ("POST", "/principals"): self._add_principal,
+            ("POST", "/owners"): self._add_owner,
+            ("DELETE", "/owners"): self._remove_owner,
             ("POST", "/stop"): self._stop,
         }
 
@@ -71,8 +79,9 @@ class Control:
         if request.path != "/healthz" and not self._known(request):
             return web.json_response({"error": "bearer token missing or wrong: see control.json"}, status=401)
         path = request.path
-        if request.method == "DELETE" and path.startswith("/faults/"):
-            path = "/faults"
+        if request.method == "DELETE":
+            # A number may follow: which of them.
+            path = path.rstrip("/0123456789")
         route = self._routes.get((request.method, path))
         if route is None:
             return web.json_response(
@@ -117,6 +126,14 @@ class Control:
             found = faults_from(body, now=self._controls.now())
         return {"ids": [self._controls.faults.add(fault) for fault in found]}
 
+    async def _add_fault_set(self, request: web.BaseRequest) -> Json:
+        body = await _json(request)
+        if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
+            raise InputError("fault set: expected {name}")
+        self._controls.add_fault_set(body["name"])
+        self._controls.changed()
+        return {"name": body["name"]}
+
     async def _remove_faults(self, request: web.BaseRequest) -> Json:
         rest = request.path.removeprefix("/faults").strip("/")
         if rest and not rest.isdigit():
@@ -147,6 +164,19 @@ class Control:
             "object_id": added.object_id,
             "access": added.access,
         }
+
+    async def _add_owner(self, request: web.BaseRequest) -> Json:
+        body = await _json(request)
+        pid = body.get("pid") if isinstance(body, Mapping) else None
+        if not isinstance(pid, int) or not self._controls.owners.add(pid):
+            raise InputError("owner: expected {pid} of a living process")
+        return {"pid": pid}
+
+    async def _remove_owner(self, request: web.BaseRequest) -> Json:
+        pid = request.path.removeprefix("/owners").strip("/")
+        if not pid.isdigit():
+            raise InputError(f"owner {pid!r} is not a process number")
+        return {"stopping": self._controls.owners.remove(int(pid))}
 
     async def _stop(self, _request: web.BaseRequest) -> Json:
         self._controls.stop()

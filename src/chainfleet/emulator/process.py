@@ -11,16 +11,12 @@ import signal
 import sys
 from collections.abc import Sequence
 
-import psutil
-
 from chainfleet.model.errors import ChainfleetError
 
 from .assembly import Assembly
+from .owners import Owners
 from .settings import Settings, parse
 from .state import StateFolder
-
-_WATCH_EVERY_S = 0.5
-log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,8 +48,9 @@ async def _run(settings: Settings, folder: StateFolder) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watch = asyncio.create_task(_watch_owner(settings.parent_pid, stop))
-    assembly = Assembly(settings, folder, stop.set)
+    owners = Owners(settings.parent_pid, stop.set)
+    watch = asyncio.create_task(owners.watch())
+    assembly = Assembly(settings, folder, stop.set, owners)
     try:
         begin = asyncio.create_task(assembly.start())
         ended = asyncio.create_task(stop.wait())
@@ -72,17 +69,3 @@ async def _run(settings: Settings, folder: StateFolder) -> None:
     finally:
         watch.cancel()
         await assembly.stop()
-
-
-async def _watch_owner(pid: int | None, stop: asyncio.Event) -> None:
-    """Stop when the owner is gone, however it went."""
-    if pid is None:
-        return
-    try:
-        owner = psutil.Process(pid)
-        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(_WATCH_EVERY_S)
-    except psutil.NoSuchProcess:
-        pass
-    log.info("owner %d is gone: stopping", pid)
-    stop.set()

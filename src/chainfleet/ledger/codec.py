@@ -17,6 +17,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from math import isfinite
 from typing import Any, TypeVar
 
+from chainfleet.model import environment as _environment
 from chainfleet.model import event as _event
 from chainfleet.model.errors import LedgerError
 from chainfleet.model.task import Plan
@@ -24,7 +25,13 @@ from chainfleet.model.task import Plan
 T = TypeVar("T")
 
 _TYPES: dict[str, type[Any]] = {
-    cls.__name__: cls for cls in (*typing.get_args(_event.Event), *typing.get_args(_event.Command), Plan)
+    cls.__name__: cls
+    for cls in (
+        *typing.get_args(_event.Event),
+        *typing.get_args(_event.Command),
+        *typing.get_args(_environment.EnvironmentEvent),
+        Plan,
+    )
 }
 
 

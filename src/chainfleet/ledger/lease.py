@@ -78,10 +78,15 @@ def holder_of(path: Path, *, wall: Callable[[], float] = time.time, name: str = 
     """Who runs this environment now, as `process PID on HOST`; None if nobody does."""
     connection = sqlite3.connect(path, timeout=30)
     try:
-        row = connection.execute("SELECT holder, expires FROM lease WHERE name = ?", (name,)).fetchone()
+        return holder_in(connection, wall(), name)
     finally:
         connection.close()
-    if row is None or row[1] <= wall() or _is_dead(row[0]):
+
+
+def holder_in(connection: sqlite3.Connection, now: float, name: str = "coordinator") -> str | None:
+    """The same over an open connection, at that wall-clock time."""
+    row = connection.execute("SELECT holder, expires FROM lease WHERE name = ?", (name,)).fetchone()
+    if row is None or row[1] <= now or _is_dead(row[0]):
         return None
     host, pid, _ = row[0].split(":")
     return f"process {pid} on {host}"

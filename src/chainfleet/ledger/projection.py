@@ -67,7 +67,7 @@ class RunView:
             self.outputs[record.subject] = json.loads(record.body)
         elif record.kind == "note":
             self.notes[record.subject] = json.loads(record.body)
-        else:
+        elif record.kind == "record":
             self.see(decode(record.body), record.at)
         self.last = max(self.last, record.at)
 

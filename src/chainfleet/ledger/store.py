@@ -37,10 +37,27 @@ MIGRATIONS = (
     (
         "CREATE TABLE request (id INTEGER PRIMARY KEY, wall REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL)",
     ),
+    (
+        # What happened to the environment itself is little among much.
+        "CREATE INDEX record_environment ON record (seq) WHERE kind = 'environment'",
+        "CREATE TABLE sample (wall REAL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
+        "INSERT INTO meta VALUES ('id', lower(hex(randomblob(16))))",
+    ),
 )
 """What takes a ledger from each schema version to the next; never changed, only added to."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
+
+INSERT = "INSERT INTO record (run, wall, at, kind, subject, body) VALUES (?, ?, ?, ?, ?, ?)"
+SELECT = "SELECT seq, run, wall, at, kind, subject, body FROM record"
+RUNS = """
+WITH RECURSIVE name(run) AS (
+    SELECT min(run) FROM record WHERE run > ''
+    UNION ALL SELECT (SELECT min(run) FROM record WHERE run > name.run) FROM name WHERE name.run IS NOT NULL
+)
+SELECT run FROM name WHERE run IS NOT NULL ORDER BY (SELECT min(seq) FROM record WHERE record.run = name.run)
+"""
+"""Names of runs, oldest first, by jumping through the index instead of reading all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,8 @@ class Record:
         run: the run it belongs to.
         wall: wall-clock time in seconds since 1970, for people.
         at: seconds on the run's own monotonic axis, for replay.
-        kind: `plan`, `event`, `command`, `outputs`, `note`.
+        kind: `record` (an event, a command or the plan), `outputs`, `note`, `request` (what somebody asked of the run
+            from outside), `environment` (what happened to the environment itself; its run is empty).
         subject: task id or empty.
         body: JSON.
     """
@@ -94,9 +112,9 @@ class Ledger:
         self._queue: queue.Queue[_Batch | None] = queue.Queue(maxsize=10_000)
         self._failure: Exception | None = None
         self._pages: int | None = None
-        connection = _open(path)
+        connection = open_database(path)
         try:
-            _prepare(connection, path, fleet)
+            prepare(connection, path, fleet)
         except BaseException:
             connection.close()
             raise
@@ -107,26 +125,25 @@ class Ledger:
     def append(self, entries: Sequence[Entry]) -> Future[int]:
         """Queue records; the future gives the last one's place once they are durable."""
         if self._failure is not None:
-            raise _write_problem(self.path, self._failure)
+            raise write_problem(self.path, self._failure)
         future: Future[int] = Future()
         self._queue.put((entries, future))
         return future
 
     def records(self, run: str, *, after: int = 0) -> Iterator[Record]:
         """The durable records of a run in order, those after `after` only."""
-        sql = "SELECT seq, run, wall, at, kind, subject, body FROM record WHERE run = ? AND seq > ? ORDER BY seq"
         try:
-            for row in self._reader.execute(sql, (run, after)):
+            for row in self._reader.execute(f"{SELECT} WHERE run = ? AND seq > ? ORDER BY seq", (run, after)):
                 yield Record(*row)
         except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from None
+            raise damaged(self.path, error) from None
 
     def runs(self) -> list[str]:
         """Names of all runs, oldest first."""
         try:
-            rows = self._reader.execute("SELECT run FROM record GROUP BY run ORDER BY min(seq)").fetchall()
+            rows = self._reader.execute(RUNS).fetchall()
         except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from None
+            raise damaged(self.path, error) from None
         return [row[0] for row in rows]
 
     def limit_pages(self, pages: int) -> None:
@@ -139,10 +156,10 @@ class Ledger:
         self._thread.join()
         self._reader.close()
         if self._failure is not None:
-            raise _write_problem(self.path, self._failure)
+            raise write_problem(self.path, self._failure)
 
     def _write_all(self) -> None:
-        connection = _open(self.path)
+        connection = open_database(self.path)
         try:
             while (first := self._queue.get()) is not None:
                 batches, last = self._gather(first)
@@ -165,7 +182,6 @@ class Ledger:
         return batches, False
 
     def _commit(self, connection: sqlite3.Connection, batches: list[_Batch]) -> None:
-        sql = "INSERT INTO record (run, wall, at, kind, subject, body) VALUES (?, ?, ?, ?, ?, ?)"
         wall = self._wall()
         try:
             if self._pages is not None:
@@ -175,42 +191,49 @@ class Ledger:
                 rows = (
                     (e.run, wall, e.at, e.kind, e.subject, e.body) for entries, _ in batches for e in entries
                 )
-                connection.executemany(sql, rows)
+                connection.executemany(INSERT, rows)
                 last = connection.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
         except sqlite3.Error as error:
             self._failure = error
             for _, future in batches:
-                future.set_exception(_write_problem(self.path, error))
+                future.set_exception(write_problem(self.path, error))
             return
         for _, future in batches:
             future.set_result(last)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection that survives a loss of power and waits for other writers; errors are the operator's."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
-        raise _write_problem(path, error) from None
+        raise write_problem(path, error) from None
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.OperationalError as error:
         connection.close()
-        raise _write_problem(path, error) from None
+        raise write_problem(path, error) from None
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, fleet: str) -> None:
+def prepare(connection: sqlite3.Connection, path: Path, fleet: str) -> None:
+    """Make the tables or bring them up to this version, and check whose ledger it is.
+
+    Raises:
+        LedgerError: written by a newer version, of another fleet, or damaged.
+        EnvironmentProblem: it can't be written.
+    """
     try:
         meta = _migrated(connection, path, fleet)
     except sqlite3.OperationalError as error:
-        raise _write_problem(path, error) from None
+        raise write_problem(path, error) from None
     except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     if meta["fleet"] != fleet:
         message = f"{path.parent} is the state folder of fleet `{meta['fleet']}`, not of `{fleet}`"
         raise LedgerError(message, way_out="give another folder with --state")
@@ -237,12 +260,14 @@ def _migrated(connection: sqlite3.Connection, path: Path, fleet: str) -> dict[st
     return meta
 
 
-def _write_problem(path: Path, error: Exception) -> EnvironmentProblem:
+def write_problem(path: Path, error: Exception) -> EnvironmentProblem:
+    """The file can't be made or written."""
     reason = getattr(error, "strerror", None) or str(error)
     way_out = "free disk space, allow writing there, or choose another folder with --state"
     return EnvironmentProblem(f"can't write the ledger {path}: {reason.lower()}", way_out=way_out)
 
 
-def _damaged(path: Path, error: Exception) -> LedgerError:
+def damaged(path: Path, error: Exception) -> LedgerError:
+    """The file is not what was written."""
     way_out = "restore it from a copy, or move it away: the clouds keep what exists, and deploy adopts it"
     return LedgerError(f"the ledger {path} is damaged: {error}", way_out=way_out)

@@ -201,6 +201,8 @@ class Deployment(Part):
     mode: Mode = Mode.ULTRA
     waves: tuple[int | str, ...] = ()
     """Sizes of the waves: numbers of regions (8, 16) or percentages ("25%")."""
+    approval: bool = False
+    """Gates between waves wait for a person's approval; what the check of the wave found is shown to them."""
     ceilings: Ceilings = Ceilings()
     retries: Retries = Retries()
     failed_regions_allowed: Annotated[int, Field(ge=0)] | None = None

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from .errors import FleetError, Place
@@ -98,6 +99,19 @@ def load_fleet(file: str, read: Callable[[str], str], environ: Mapping[str, str]
     _check_size(fleet, document)
     _check_chains(fleet, document)
     return LoadedFleet(fleet, document.unresolved, fingerprint(fleet), document)
+
+
+def flat_document(file: str, read: Callable[[str], str]) -> str:
+    """The fleet file as one text: as it stands, or with its includes laid under it; references stay references.
+
+    Raises:
+        FleetError: it can't be read.
+    """
+    document = _with_includes(file, read, seen=())
+    if "include" not in document.data:
+        return read(file)
+    merged = {key: value for key, value in document.data.items() if key != "include"}
+    return yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)
 
 
 def fingerprint(fleet: Fleet) -> str:

@@ -165,11 +165,12 @@ class FailureBudget:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What of the fleet's deployment policy the scheduler follows."""
+    """What of the fleet's deployment policy a run follows; `approval`: gates wait for a person."""
 
     retry: RetryPolicy = RetryPolicy()
     budget: FailureBudget = FailureBudget()
     twin_breaker: bool = True
+    approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,13 @@ from chainfleet.model.task import Plan, Task
 from chainfleet.scheduling.scheduler import Scheduler
 
 from .attempts import AttemptEnd
+from .outlook import outlook
 
 LEASE_RENEWAL_S = 5.0
 MAIL_EVERY_S = 0.25
 """How often to look for what other processes ask for."""
+OUTLOOK_EVERY_S = 1.0
+"""How often limits, bottleneck and remaining time are noted, where anything happened."""
 
 
 class Observer(Protocol):
@@ -109,6 +112,7 @@ class Coordinator:
     _wake_at: float | None = None
     _lost: BaseException | None = None
     _draining: bool = False
+    _last_commit: Future[int] | None = None
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.plan)
@@ -142,7 +146,8 @@ class Coordinator:
         """
         for event in first:
             self.send(event)
-        chores = [asyncio.create_task(self._renew_lease()), asyncio.create_task(self._read_mail())]
+        work = (self._renew_lease, self._read_mail, self._look_out)
+        chores = [asyncio.create_task(self._chore(chore)) for chore in work]
         try:
             while self.scheduler.finished is None or self._running or not self._inbox.empty():
                 await self._step()
@@ -153,6 +158,9 @@ class Coordinator:
             for chore in chores:
                 chore.cancel()
             await self._stop_all()
+        if self._last_commit is not None:
+            # Whoever is told the end must find it in the ledger.
+            await asyncio.wrap_future(self._last_commit)
         assert self.scheduler.finished is not None
         return self.scheduler.finished
 
@@ -191,7 +199,7 @@ class Coordinator:
             for t in things
             if not isinstance(t, WakeAt)
         ]
-        durable = self.ledger.append(entries)
+        durable = self._last_commit = self.ledger.append(entries)
         self.accounting.recording_s += time.perf_counter() - clock
         clock = time.perf_counter()
         for thing in things:
@@ -216,9 +224,23 @@ class Coordinator:
                     if running is not None:
                         running.cancel()
                 case OpenGate():
-                    self.send(self.decide_gate(self._tasks[command.task], self.view))
+                    self._open_gate(self._tasks[command.task])
                 case WakeAt():
                     self._wake_at = command.at if self._wake_at is None else min(self._wake_at, command.at)
+
+    def _open_gate(self, gate: Task) -> None:
+        """Judge the wave; where a person is to approve, show them the judgement and wait for their word."""
+        found = self.decide_gate(gate, self.view)
+        needs_person = self.plan.policy.approval
+        self._note(
+            gate.id, {"approved": found.approved, "reason": found.reason, "needs_person": needs_person}
+        )
+        if not needs_person:
+            self.send(found)
+
+    def _note(self, subject: str, body: Mapping[str, Any]) -> None:
+        self.view.notes[subject] = body
+        self.ledger.append([Entry(self.run, self.now(), "note", subject, json.dumps(body))])
 
     def _written(self, durable: Future[int]) -> asyncio.Event:
         """Is set once that commit is over, well or not; one for all attempts that wait for it."""
@@ -251,24 +273,30 @@ class Coordinator:
             event, outputs = task.result()
             self._inbox.put_nowait((event, outputs or None))
 
+    async def _chore(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            self._give_up(error)
+
     async def _renew_lease(self) -> None:
         while True:
             await asyncio.sleep(LEASE_RENEWAL_S)
-            try:
-                self.lease.renew()
-            except Exception as error:
-                self._give_up(error)
-                return
+            self.lease.renew()
+
+    async def _look_out(self) -> None:
+        """Note what observers beside this process can't compute themselves."""
+        seen = -1.0
+        while True:
+            if self.view.last != seen and self.scheduler.finished is None:
+                seen = self.view.last
+                self._note("outlook", outlook(self.scheduler, self.now()))
+            await asyncio.sleep(OUTLOOK_EVERY_S)
 
     async def _read_mail(self) -> None:
         while True:
             await asyncio.sleep(MAIL_EVERY_S)
-            try:
-                requests = self.take_requests()
-            except Exception as error:
-                self._give_up(error)
-                return
-            for request in requests:
+            for request in self.take_requests():
                 if request.ask is Ask.DRAIN:
                     self.drain()
                 elif request.event is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,6 +143,25 @@ def new_run_name(kind: str) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}"
 
 
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+def run_name(kind: str, wanted: str | None) -> str:
+    """The name that was asked for, or one made from the time; a run's name ends with its kind.
+
+    Raises:
+        InputError: it can't be a name.
+    """
+    if wanted is None:
+        return new_run_name(kind)
+    if not _RUN_NAME.fullmatch(wanted) or not wanted.endswith(f"-{kind}"):
+        raise InputError(
+            f"--run {wanted}: not a name for a run",
+            way_out=f"letters, digits, dots and dashes, ending with -{kind}",
+        )
+    return wanted
+
+
 async def start_run(
     environment: Environment,
     plan: Plan,
@@ -150,7 +170,13 @@ async def start_run(
     *,
     undo: bool = False,
 ) -> RunResult:
-    """Run a new plan to its end."""
+    """Run a new plan to its end.
+
+    Raises:
+        InputError: there is a run of that name.
+    """
+    if run in environment.ledger.runs():
+        raise InputError(f"there is a run `{run}` already", way_out="give another name")
     body = encode(plan)
     environment.ledger.append([Entry(run, 0.0, "record", "", body)]).result()
     return await _run(environment, plan, run, [RunStarted()], make_observers, undo=undo)

@@ -10,6 +10,7 @@ from chainfleet.model.task import Limit, LimitKind
 from .adaptive import Level
 from .slots import Slots
 from .tokens import Bucket
+from .units import seconds
 
 Meter = Slots | Bucket
 
@@ -83,6 +84,7 @@ class LimitView:
         in_use: units held, or tokens missing from the full bucket.
         waiting: tasks that are ready and wait for it.
         throttled: how many throttlings were reported for it.
+        closed_s: seconds that a Retry-After still keeps it closed.
     """
 
     name: str
@@ -92,6 +94,7 @@ class LimitView:
     in_use: float
     waiting: int
     throttled: int
+    closed_s: float = 0.0
 
 
 def view(gauge: Gauge, waiting: int, now: int) -> LimitView:
@@ -101,4 +104,7 @@ def view(gauge: Gauge, waiting: int, now: int) -> LimitView:
         current, used = meter.rate * meter.pace, limit.capacity - meter.available(now)
     else:
         current, used = meter.current, meter.held
-    return LimitView(limit.name, limit.kind, limit.capacity, current, used, waiting, meter.throttles)
+    closed_s = seconds(max(0, meter.gate_until - now))
+    return LimitView(
+        limit.name, limit.kind, limit.capacity, current, used, waiting, meter.throttles, closed_s
+    )

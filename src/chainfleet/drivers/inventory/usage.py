@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chainfleet.drivers.arm import ArmReader
+from chainfleet.drivers.azure import setting
 from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
 from chainfleet.model.fleet import Fleet, Region
 from chainfleet.model.region import azure_regions
@@ -62,7 +63,7 @@ def validate_usage(
     azure = [region for region in wanted if region.cloud == "azure"]
     if not azure:
         return Usage(checks, {})
-    with ArmReader(environ, fleet.clouds.azure.subscription_id) as reader:
+    with ArmReader(environ, setting(fleet.clouds.azure.subscription_id, environ)) as reader:
         _require_access(reader)
 
         def check(region: Region) -> list[Check]:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chainfleet.drivers.azure import setting
 from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Fleet, Region
@@ -113,7 +114,7 @@ def _module(source: Path) -> tuple[tuple[str, str], ...]:
 def _common_values(fleet: Fleet, region: Region, environ: Mapping[str, str]) -> dict[str, Any]:
     facts = azure_regions().get(region.name)
     return {
-        "subscription_id": _resolved(fleet.clouds.azure.subscription_id, environ),
+        "subscription_id": setting(fleet.clouds.azure.subscription_id, environ),
         "fleet": fleet.name,
         "prefix": fleet.resource_prefix,
         "region": region.name,
@@ -134,7 +135,7 @@ def _region_values(attempt: Attempt, region: Region) -> dict[str, Any]:
     network = _outputs(attempt, f"infrastructure/network/{region.name}")
     names = [each.name for each in attempt.fleet.regions]
     return {
-        "tenant_id": _resolved(azure.tenant_id, attempt.environ),
+        "tenant_id": setting(azure.tenant_id, attempt.environ),
         "resource_group": network["resource_group"],
         "node_subnet_id": network["node_subnet_id"],
         "pod_subnet_id": network["pod_subnet_id"],
@@ -156,14 +157,3 @@ def _outputs(attempt: Attempt, task: str) -> Mapping[str, Any]:
         message = f"{task} has left no outputs yet"
         way_out = "deploy the region's network first"
         raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out) from None
-
-
-def _resolved(text: str, environ: Mapping[str, str]) -> str:
-    """A setting; one that still is a reference names a variable that was not set when the fleet was read."""
-    match = re.fullmatch(r"\$\{(\w+)\}", text)
-    if match is None:
-        return text
-    if match[1] not in environ:
-        message = f"the environment variable {match[1]} is not set"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=f"export {match[1]}")
-    return environ[match[1]]

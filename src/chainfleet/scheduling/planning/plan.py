@@ -49,6 +49,7 @@ class Overrides:
     mode: Mode | None = None
     waves: tuple[int | str, ...] | None = None
     ceilings: Ceilings | None = None
+    approval: bool | None = None
 
 
 RELEASE = "besu/release/network"
@@ -83,7 +84,11 @@ def make_plan(
         mode=mode,
         tasks=tuple(order(add_mode_edges(tasks, mode))),
         limits=make_limits(ceilings, memory_mib=machine.memory_mib, time_scale=deployment.time_scale),
-        policy=Policy(retry=retry, budget=FailureBudget(regions=deployment.failed_regions_allowed)),
+        policy=Policy(
+            retry=retry,
+            budget=FailureBudget(regions=deployment.failed_regions_allowed),
+            approval=deployment.approval if overrides.approval is None else overrides.approval,
+        ),
         waves=waves,
     )
 

@@ -1,23 +1,26 @@
-"""What the commands' options mean: which fleet, which state folder, which policy, which cloud."""
+"""Where a fleet is deployed to and how: its file, its state folder, the policy, the cloud.
+
+What the command line's options and the portal's forms mean; both come through here.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import typer
-
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Ceilings, Fleet
 from chainfleet.model.fleet_file import LoadedFleet, load_fleet
 from chainfleet.model.task import Mode, Phase
-from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import Machine, Overrides, Selection
+
+from .state import StateFolder
 
 DEFAULT_TIME_SCALE = 60.0
 """An hour of the real clouds passes in a minute."""
@@ -33,6 +36,7 @@ class PolicyOptions:
     skip: list[str] | None = None
     start: str | None = None
     ceiling: list[str] | None = None
+    approval: bool = False
 
     def overrides(self, fleet: Fleet) -> Overrides:
         """The planner's view; raises InputError for words that mean nothing."""
@@ -40,6 +44,7 @@ class PolicyOptions:
             mode=None if self.mode is None else _choice(Mode, self.mode, "--mode"),
             waves=None if self.waves is None else tuple(part.strip() for part in self.waves.split(",")),
             ceilings=self._ceilings(fleet),
+            approval=True if self.approval else None,
         )
 
     def selection(self) -> Selection:
@@ -71,6 +76,15 @@ class TargetOptions:
     env_file: Path | None = None
     allow_mainnet: bool = False
 
+    def settings(self) -> dict[str, object]:
+        """What of it belongs to the environment and is kept with its revisions."""
+        return {
+            "emulated": self.emulated,
+            "time_scale": self.time_scale,
+            "faults": self.faults,
+            "allow_mainnet": self.allow_mainnet,
+        }
+
     def state_folder(self, fleet_name: str) -> StateFolder:
         """The state folder; `.chainfleet/NAME` where none was given."""
         return StateFolder(self.state or Path(".chainfleet") / fleet_name)
@@ -98,9 +112,18 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedFleet:
     )
 
 
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 @contextmanager
-def open_target(options: TargetOptions, state: StateFolder) -> Iterator[Target]:
-    """Make the cloud ready: start the emulated one if asked for, or take the operator's own environment."""
+def open_target(
+    options: TargetOptions, state: StateFolder, *, say: Callable[[str], None] = _tell
+) -> Iterator[Target]:
+    """Make the cloud ready: the emulated one if asked for, or the operator's own environment.
+
+    An emulated cloud that runs on this state folder already is shared; it ends with the last who uses it.
+    """
     remembered = state.recall("target") or {}
     emulated = options.emulated or (remembered.get("emulated", False) and options.env_file is None)
     allow = (
@@ -110,11 +133,15 @@ def open_target(options: TargetOptions, state: StateFolder) -> Iterator[Target]:
         scale = options.time_scale or remembered.get("time_scale") or 1.0
         yield Target({**_env_file(options.env_file), **allow}, time_scale=scale)
         return
-    from chainfleet.emulator.client import start
+    from chainfleet.emulator.client import attach, start
 
     scale = options.time_scale or remembered.get("time_scale") or DEFAULT_TIME_SCALE
-    typer.echo(f"starting the emulated cloud, {scale:g} times as fast as a real one", err=True)
-    with start(state.prepare().emulator, time_scale=scale, faults=options.faults) as running:
+    folder = state.prepare().emulator
+    running = attach(folder, time_scale=scale, faults=options.faults)
+    if running is None:
+        say(f"starting the emulated cloud, {scale:g} times as fast as a real one")
+        running = start(folder, time_scale=scale, faults=options.faults)
+    with running:
         yield Target(dict(running.environment), time_scale=scale, emulated=True)
 
 
