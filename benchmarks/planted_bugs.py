@@ -87,7 +87,7 @@ BUGS = (
     Bug("a commit is lost", "ledger/store", "with connection:\n                connection.execute(\"BEGIN IMMEDIATE\")\n                rows",
         "if True:\n                connection.in_transaction or connection.execute(\"BEGIN IMMEDIATE\")\n                rows"),
     Bug("the last record of a batch is lost", "ledger/store", "for entries, _ in batches for e in entries", "for entries, _ in batches for e in (entries[:-1] or entries)"),
-    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(_write_problem(self.path, error))", "future.set_result(0)"),
+    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(write_problem(self.path, error))", "future.set_result(0)"),
     Bug("records come back in another order", "ledger/store", "seq > ? ORDER BY seq\"", "seq > ? ORDER BY subject, seq\""),
 )  # fmt: skip
 

@@ -14,6 +14,8 @@ from .errors import FleetError, Place
 Path = tuple[str | int, ...]
 
 _REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_DEPTH = 32
+_SIZE = 200_000
 _loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -41,13 +43,18 @@ def read_document(text: str, file: str) -> Document:
         FleetError: not YAML, not a mapping, or a key given twice; with line and column.
     """
     try:
+        _check_extent(text, file)
         node = yaml.compose(text, Loader=_loader)
+        return _read_mapping(node, file)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         raise FleetError(f"not readable as YAML: {error.problem}", place=place) from None
     except yaml.YAMLError as error:
         raise FleetError(f"not readable as YAML: {error}", place=Place(file)) from None
+
+
+def _read_mapping(node: yaml.Node | None, file: str) -> Document:
     if not isinstance(node, yaml.MappingNode):
         way_out = "start from `chainfleet init`"
         raise FleetError(
@@ -55,6 +62,19 @@ def read_document(text: str, file: str) -> Document:
         )
     places: dict[Path, Place] = {}
     return Document(_convert(node, (), places, file), places, file)
+
+
+def _check_extent(text: str, file: str) -> None:
+    """Refuse what no fleet looks like, before it is built: the parser below falls over such nesting."""
+    depth = 0
+    for size, event in enumerate(yaml.parse(text, Loader=_loader)):
+        mark = event.start_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        if isinstance(event, yaml.AliasEvent):
+            raise FleetError("anchors and aliases are not taken", place=place, way_out="write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH or size > _SIZE:
+            raise FleetError(f"more than {_DEPTH} levels deep, or {_SIZE} values", place=place)
 
 
 def _convert(node: yaml.Node, path: Path, places: dict[Path, Place], file: str) -> Any:

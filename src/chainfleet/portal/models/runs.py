@@ -46,6 +46,10 @@ class RunAction(StrEnum):
     RETRY = "retry"
     APPROVE = "approve"
     REFUSE = "refuse"
+    DRAIN = "drain"
+    """Let what runs end, then stop."""
+    SKIP = "skip"
+    """Take one task for done."""
 
 
 class PolicyGiven(Given):

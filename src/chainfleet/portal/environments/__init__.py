@@ -1,0 +1,1 @@
+"""Environments: where they lie, what their documents say, and changing them."""

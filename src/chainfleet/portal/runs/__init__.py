@@ -1,0 +1,1 @@
+"""Runs: reading them, describing them, starting and steering them."""
