@@ -14,8 +14,7 @@ from chainfleet.model.errors import InputError
 from chainfleet.runtime.attempts import Surroundings
 from chainfleet.runtime.importing import RegionReport, import_fleet
 from chainfleet.runtime.operations import new_run_name, open_environment, scaled, task_environ
-
-from .options import TargetOptions, load, open_target, remember_target
+from chainfleet.runtime.targets import TargetOptions, load, open_target, remember_target
 
 _FINDINGS = ("matched", "held", "missing", "drifted", "ambiguous", "foreign")
 

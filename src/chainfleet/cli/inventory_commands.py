@@ -56,8 +56,9 @@ def import_(
     json_: JsonOpt = False,
 ) -> None:
     """Find resources that exist already and take them up: matched, drifted, missing, ambiguous, foreign."""
+    from chainfleet.runtime.targets import TargetOptions
+
     from .inventory import run_import
-    from .options import TargetOptions
 
     target = TargetOptions(state, emulated, time_scale, env_file=env_file)
     raise typer.Exit(run_import(fleet, target, apply=apply, only=only, as_json=json_))
@@ -67,7 +68,8 @@ def drift(
     fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, json_: JsonOpt = False
 ) -> None:
     """Compare what was deployed with what the cloud has now. Reads only."""
+    from chainfleet.runtime.targets import TargetOptions
+
     from .inventory import run_drift
-    from .options import TargetOptions
 
     raise typer.Exit(run_drift(fleet, TargetOptions(state, env_file=env_file), as_json=json_))
