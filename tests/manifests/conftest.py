@@ -30,7 +30,7 @@ def artefacts_of():
             static_nodes=static_nodes_text(urls),
             addresses=addresses,
             public_ip_names=[f"{fleet.resource_prefix}-validator-{i}" for i in range(len(mine))],
-            resource_group=f"{fleet.resource_prefix}-{region.name}",
+            group=f"{fleet.resource_prefix}-{region.name}",
             peer_sources=hosts,
             keys=mine,
         )

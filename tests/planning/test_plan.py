@@ -158,10 +158,17 @@ def test_destroy_takes_clusters_before_networks(chain_138: Fleet) -> None:
     assert plan.task("infrastructure/network/uksouth").needs == ("infrastructure/cluster/uksouth",)
 
 
-def test_a_cloud_without_driver_is_refused() -> None:
-    regions = (Region(name="eu-west-1", cloud="aws"), Region(name="northeurope"), Region(name="uksouth"))
-    with pytest.raises(PlanError, match="eu-west-1"):
-        plan_of(Fleet(name="mixed", network=Network(chain_id=9), regions=regions))
+def test_every_cloud_with_modules_gets_infrastructure_and_existing_clusters_none() -> None:
+    regions = (
+        Region(name="eu-west-1", cloud="aws"),
+        Region(name="europe-west1", cloud="gcp"),
+        Region(name="northeurope"),
+        Region(name="mine", cloud="kubeconfig", context="mine", addresses=("20.0.0.1",)),
+    )
+    plan = plan_of(Fleet(name="mixed", network=Network(chain_id=9, validators_per_region=1), regions=regions))
+    made = [task.id for task in plan.tasks if task.id.startswith("infrastructure/cluster/")]
+    assert made == [f"infrastructure/cluster/{r.name}" for r in regions[:3]]
+    assert plan.task("kubernetes/base/mine").needs == ()
 
 
 @given(st.integers(2, 40), st.integers(1, 4), st.sampled_from(list(Mode)))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 REGION = "northeurope"
 
 NETWORK_OUTPUTS = {
-    "resource_group",
+    "group",
     "location",
-    "vnet_id",
-    "node_subnet_id",
-    "pod_subnet_id",
+    "network_id",
+    "node_subnet_ids",
+    "pod_subnet_ids",
     "public_ips",
     "public_ip_names",
     "egress_public_ip",
@@ -31,10 +31,12 @@ NETWORK_OUTPUTS = {
 CLUSTER_OUTPUTS = {
     "cluster_id",
     "cluster_name",
-    "resource_group",
+    "group",
     "oidc_issuer_url",
-    "key_vault_uri",
-    "identity_client_id",
+    "vault_uri",
+    "identity_id",
+    "cluster_endpoint",
+    "cluster_ca_certificate",
 }
 
 

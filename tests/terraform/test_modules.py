@@ -22,7 +22,7 @@ GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/demo-northeurope"
 
 INPUTS: dict[str, dict[str, Any]] = {
     "network": {
-        "subscription_id": SUBSCRIPTION,
+        "account_id": SUBSCRIPTION,
         "fleet": "demo",
         "prefix": "demo",
         "region": "northeurope",
@@ -30,23 +30,23 @@ INPUTS: dict[str, dict[str, Any]] = {
         "validators": 2,
     },
     "region": {
-        "subscription_id": SUBSCRIPTION,
+        "account_id": SUBSCRIPTION,
         "tenant_id": SUBSCRIPTION,
         "fleet": "demo",
         "prefix": "demo",
         "region": "northeurope",
-        "resource_group": "demo-northeurope",
-        "node_subnet_id": f"{GROUP}/providers/Microsoft.Network/virtualNetworks/demo-vnet/subnets/nodes",
-        "pod_subnet_id": f"{GROUP}/providers/Microsoft.Network/virtualNetworks/demo-vnet/subnets/pods",
+        "group": "demo-northeurope",
+        "node_subnet_ids": [f"{GROUP}/providers/Microsoft.Network/virtualNetworks/demo-vnet/subnets/nodes"],
+        "pod_subnet_ids": [f"{GROUP}/providers/Microsoft.Network/virtualNetworks/demo-vnet/subnets/pods"],
         "egress_public_ip_id": f"{GROUP}/providers/Microsoft.Network/publicIPAddresses/demo-egress",
     },
 }
 
 OUTPUTS = {
-    "network": {"resource_group", "location", "vnet_id", "node_subnet_id", "pod_subnet_id", "public_ips"}
+    "network": {"group", "location", "network_id", "node_subnet_ids", "pod_subnet_ids", "public_ips"}
     | {"public_ip_names", "egress_public_ip", "egress_public_ip_id"},
-    "region": {"cluster_id", "cluster_name", "resource_group", "oidc_issuer_url", "key_vault_uri"}
-    | {"identity_client_id"},
+    "region": {"cluster_id", "cluster_name", "group", "oidc_issuer_url", "vault_uri"}
+    | {"identity_id", "cluster_endpoint", "cluster_ca_certificate"},
 }
 
 
@@ -189,9 +189,9 @@ def test_the_cluster_is_what_validators_need(region: Module) -> None:
     assert (system["mode"], validators["mode"]) == ("System", "User")
     assert validators["nodeLabels"] == {"chainfleet.io/pool": "validators"}
     assert validators["nodeTaints"] == ["chainfleet.io/validators=true:NoSchedule"]
-    assert system["podSubnetID"] == validators["podSubnetID"] == INPUTS["region"]["pod_subnet_id"]
+    assert system["podSubnetID"] == validators["podSubnetID"] == INPUTS["region"]["pod_subnet_ids"][0]
     assert "apiServerAccessProfile" not in properties
-    vault = region.plan(key_vault_purge_protection=False)["azapi_resource.key_vault"]
+    vault = region.plan(vault_purge_protection=False)["azapi_resource.key_vault"]
     assert vault["body"]["properties"]["networkAcls"]["defaultAction"] == "Deny"
     assert "enablePurgeProtection" not in vault["body"]["properties"]
     assert re.fullmatch(r"[a-z][a-z0-9]{2,23}", vault["name"])
@@ -200,7 +200,7 @@ def test_the_cluster_is_what_validators_need(region: Module) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"subscription_id": "mine"}, "subscription_id must be a UUID"),
+        ({"account_id": "mine"}, "account_id must be a UUID"),
         ({"region": "North Europe"}, "region must be Azure's short name"),
         ({"cidr": "10.7.0.0/24"}, "cidr must be an IPv4 range from /16 to /22"),
         ({"cidr": "10.7.0.0"}, "cidr must be an IPv4 range"),

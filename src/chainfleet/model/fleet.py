@@ -79,24 +79,62 @@ class Region(Part):
     """Addresses that peers dial, one per validator, for `cloud: kubeconfig`."""
 
 
-class AzureCloud(Part):
+class CloudSettings(Part):
+    """What a fleet's regions have in common in one cloud."""
+
+    resource_prefix: Name | None = None
+    """Start of every resource's name; the fleet's name where not given."""
+    kubernetes_version: str = "1.34"
+    validator_nodes: PositiveInt = 2
+    system_nodes: PositiveInt = 1
+    system_vm_size: str = ""
+    validator_vm_size: str = ""
+
+
+class AzureCloud(CloudSettings):
     """Where in Azure the fleet lives; every value may be an `${ENV}` reference."""
 
     subscription_id: str = "${AZURE_SUBSCRIPTION_ID}"
     tenant_id: str = "${AZURE_TENANT_ID}"
-    resource_prefix: Name | None = None
-    """Start of every resource's name; the fleet's name where not given."""
-    kubernetes_version: str = "1.34"
     system_vm_size: str = "Standard_D4s_v5"
     validator_vm_size: str = "Standard_D4s_v5"
-    validator_nodes: PositiveInt = 2
-    system_nodes: PositiveInt = 1
+
+
+class AwsCloud(CloudSettings):
+    """Where in AWS the fleet lives; every value may be an `${ENV}` reference."""
+
+    account_id: str = "${AWS_ACCOUNT_ID}"
+    system_vm_size: str = "m6i.xlarge"
+    validator_vm_size: str = "m6i.xlarge"
+
+
+class GcpCloud(CloudSettings):
+    """Where in Google Cloud the fleet lives; every value may be an `${ENV}` reference."""
+
+    project: str = "${GOOGLE_CLOUD_PROJECT}"
+    system_vm_size: str = "n2-standard-4"
+    validator_vm_size: str = "n2-standard-4"
 
 
 class Clouds(Part):
     """Settings of the clouds that regions name."""
 
     azure: AzureCloud = AzureCloud()
+    aws: AwsCloud = AwsCloud()
+    gcp: GcpCloud = GcpCloud()
+
+    def settings_of(self, cloud: str) -> CloudSettings:
+        """Settings of a cloud; KeyError for existing clusters, which have none."""
+        return {"azure": self.azure, "aws": self.aws, "gcp": self.gcp}[cloud]
+
+    def account_of(self, cloud: str) -> str:
+        """Subscription, account or project in a cloud; KeyError for existing clusters, which have none."""
+        accounts = {
+            "azure": self.azure.subscription_id,
+            "aws": self.aws.account_id,
+            "gcp": self.gcp.project,
+        }
+        return accounts[cloud]
 
 
 class Chain(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,9 +15,35 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from .errors import FleetError, Place
-from .fleet import AzureCloud, Clouds, Contracts, Deployment, Fleet, Monitoring, Name, Network, Part, Region
+from .fleet import (
+    AwsCloud,
+    AzureCloud,
+    Clouds,
+    Contracts,
+    Deployment,
+    Fleet,
+    GcpCloud,
+    Monitoring,
+    Name,
+    Network,
+    Part,
+    Region,
+)
 from .fleet_document import Document, Path, merge, read_document, resolve_references
 from .region import azure_regions, is_us, region_set
+
+_ACCOUNTS: Mapping[str, Mapping[str, str]] = {
+    "azure": {"subscription_id": AzureCloud().subscription_id, "tenant_id": AzureCloud().tenant_id},
+    "aws": {"account_id": AwsCloud().account_id},
+    "gcp": {"project": GcpCloud().project},
+}
+"""What names the account in each cloud, and the environment variable that it is taken from by default."""
+
+_NAMES = {
+    "aws": (r"[a-z]{2}(-[a-z]+)+-\d", "eu-west-1"),
+    "gcp": (r"[a-z]+-[a-z]+\d+", "europe-west1"),
+}
+"""How these clouds write their regions' names, with an example."""
 
 SECRET_REFERENCES = frozenset({"deployer", "token", "alert_webhook"})
 """Keys whose `${ENV}` reference is kept: the value is a secret and is read at the moment of use."""
@@ -149,20 +176,21 @@ def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...])
 
 
 def _refer_to_account(document: Document) -> None:
-    """Write down the references that a fleet in Azure has by default, so that they are resolved like written ones."""
-    regions = document.data.get("regions") or ()
-    named = [region for region in regions if isinstance(region, str)] if isinstance(regions, list) else []
-    listed = [region for region in regions if isinstance(region, dict)] if isinstance(regions, list) else []
-    if not (
-        document.data.get("region_set") or named or any(r.get("cloud", "azure") == "azure" for r in listed)
-    ):
-        return
-    clouds = document.data.setdefault("clouds", {})
-    azure = clouds.setdefault("azure", {}) if isinstance(clouds, dict) else None
-    if isinstance(azure, dict):
-        defaults = AzureCloud()
-        azure.setdefault("subscription_id", defaults.subscription_id)
-        azure.setdefault("tenant_id", defaults.tenant_id)
+    """Write down the references that a fleet's clouds have by default, so that they are resolved like written ones."""
+    for cloud in _clouds_of(document):
+        clouds = document.data.setdefault("clouds", {})
+        settings = clouds.setdefault(cloud, {}) if isinstance(clouds, dict) else None
+        if isinstance(settings, dict):
+            for key, reference in _ACCOUNTS[cloud].items():
+                settings.setdefault(key, reference)
+
+
+def _clouds_of(document: Document) -> set[str]:
+    """Clouds that need an account and that some region of the document names."""
+    regions = document.data.get("regions")
+    entries = regions if isinstance(regions, list) else []
+    found = {str(entry.get("cloud", "azure")) if isinstance(entry, dict) else "azure" for entry in entries}
+    return (found | ({"azure"} if document.data.get("region_set") else set())) & set(_ACCOUNTS)
 
 
 def _resolve_regions(written: FleetFile, document: Document) -> tuple[Region, ...]:
@@ -196,6 +224,13 @@ def _check_region_names(entries: list[tuple[Region, Path]], document: Document) 
                 f"unknown Azure region `{region.name}`",
                 place=place,
                 way_out=_nearest(region.name, azure_regions()),
+            )
+        pattern, example = _NAMES.get(region.cloud, ("", ""))
+        if pattern and not re.fullmatch(pattern, region.name):
+            raise FleetError(
+                f"`{region.name}` is no region of cloud `{region.cloud}`",
+                place=place,
+                way_out=f"give it as the cloud writes it, e.g. {example}",
             )
         if region.cloud == "kubeconfig" and not region.context:
             way_out = "add `context:` with the context's name in your kubeconfig"

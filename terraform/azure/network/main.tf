@@ -31,7 +31,7 @@ locals {
 
 resource "azapi_resource" "resource_group" {
   type      = "Microsoft.Resources/resourceGroups@2024-03-01"
-  parent_id = "/subscriptions/${var.subscription_id}"
+  parent_id = "/subscriptions/${var.account_id}"
   name      = "${var.prefix}-${var.region}"
   location  = var.region
   tags      = local.tags

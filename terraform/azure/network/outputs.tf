@@ -1,5 +1,5 @@
-output "resource_group" {
-  description = "Name of the region's resource group."
+output "group" {
+  description = "What everything of the region lies in: here the name of its resource group."
   value       = azapi_resource.resource_group.name
 }
 
@@ -8,19 +8,19 @@ output "location" {
   value       = var.region
 }
 
-output "vnet_id" {
+output "network_id" {
   description = "Id of the virtual network."
   value       = azapi_resource.network.id
 }
 
-output "node_subnet_id" {
-  description = "Id of the subnet of the cluster's nodes."
-  value       = "${azapi_resource.network.id}/subnets/nodes"
+output "node_subnet_ids" {
+  description = "Ids of the subnets of the cluster's nodes."
+  value       = ["${azapi_resource.network.id}/subnets/nodes"]
 }
 
-output "pod_subnet_id" {
-  description = "Id of the subnet of the cluster's pods."
-  value       = "${azapi_resource.network.id}/subnets/pods"
+output "pod_subnet_ids" {
+  description = "Ids of the subnets of the cluster's pods."
+  value       = ["${azapi_resource.network.id}/subnets/pods"]
 }
 
 output "public_ips" {

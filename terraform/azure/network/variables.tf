@@ -1,10 +1,10 @@
-variable "subscription_id" {
+variable "account_id" {
   description = "Subscription that the region lives in."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.subscription_id))
-    error_message = "subscription_id must be a UUID."
+    condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.account_id))
+    error_message = "account_id must be a UUID."
   }
 }
 

@@ -56,8 +56,8 @@ resource "azapi_resource" "cluster" {
               osType            = "Linux"
               osSKU             = "Ubuntu"
               availabilityZones = length(var.zones) == 0 ? null : var.zones
-              vnetSubnetID      = var.node_subnet_id
-              podSubnetID       = var.pod_subnet_id
+              vnetSubnetID      = var.node_subnet_ids[0]
+              podSubnetID       = var.pod_subnet_ids[0]
               maxPods           = 60
               nodeLabels        = local.pools[name].labels
               nodeTaints        = local.pools[name].taints

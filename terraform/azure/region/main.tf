@@ -4,8 +4,8 @@ locals {
     chainfleet-region = var.region
   }
 
-  resource_group_id = "/subscriptions/${var.subscription_id}/resourceGroups/${var.resource_group}"
-  role_definitions  = "/subscriptions/${var.subscription_id}/providers/Microsoft.Authorization/roleDefinitions"
+  resource_group_id = "/subscriptions/${var.account_id}/resourceGroups/${var.group}"
+  role_definitions  = "/subscriptions/${var.account_id}/providers/Microsoft.Authorization/roleDefinitions"
 
   # Ids of Azure's built-in roles: the same in every tenant.
   roles = {
@@ -69,19 +69,19 @@ resource "azapi_resource" "key_vault" {
   body = {
     properties = {
       for key, value in {
-        createMode                = var.key_vault_recover ? "recover" : null
+        createMode                = var.vault_recover ? "recover" : null
         tenantId                  = var.tenant_id
         sku                       = { family = "A", name = "standard" }
         enableRbacAuthorization   = true
         enableSoftDelete          = true
-        softDeleteRetentionInDays = var.key_vault_purge_protection ? 90 : 7
-        enablePurgeProtection     = var.key_vault_purge_protection ? true : null
+        softDeleteRetentionInDays = var.vault_purge_protection ? 90 : 7
+        enablePurgeProtection     = var.vault_purge_protection ? true : null
         publicNetworkAccess       = "Enabled"
         networkAcls = {
           bypass              = "AzureServices"
           defaultAction       = "Deny"
-          ipRules             = [for address in var.key_vault_allowed_ips : { value = address }]
-          virtualNetworkRules = [for subnet in [var.node_subnet_id, var.pod_subnet_id] : { id = subnet }]
+          ipRules             = [for address in var.vault_allowed_ips : { value = address }]
+          virtualNetworkRules = [for subnet in [var.node_subnet_ids[0], var.pod_subnet_ids[0]] : { id = subnet }]
         }
       } : key => value if value != null
     }

@@ -8,9 +8,9 @@ output "cluster_name" {
   value       = azapi_resource.cluster.name
 }
 
-output "resource_group" {
-  description = "Name of the region's resource group."
-  value       = var.resource_group
+output "group" {
+  description = "What everything of the region lies in: here the name of its resource group."
+  value       = var.group
 }
 
 output "oidc_issuer_url" {
@@ -18,12 +18,22 @@ output "oidc_issuer_url" {
   value       = azapi_resource.cluster.output.properties.oidcIssuerProfile.issuerURL
 }
 
-output "key_vault_uri" {
-  description = "Address of the region's key vault."
+output "vault_uri" {
+  description = "Where the validators' secrets lie: here the address of the region's key vault."
   value       = azapi_resource.key_vault.output.properties.vaultUri
 }
 
-output "identity_client_id" {
-  description = "Client id of the validators' managed identity."
+output "identity_id" {
+  description = "Who the validators act as: here the client id of their managed identity."
   value       = azapi_resource.identity.output.properties.clientId
+}
+
+output "cluster_endpoint" {
+  description = "Address of the Kubernetes API; empty here, because Azure hands out a kubeconfig that holds it."
+  value       = ""
+}
+
+output "cluster_ca_certificate" {
+  description = "Authority of the Kubernetes API, base64; empty here, because it comes with the kubeconfig."
+  value       = ""
 }

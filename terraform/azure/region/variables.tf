@@ -1,10 +1,10 @@
-variable "subscription_id" {
+variable "account_id" {
   description = "Subscription that the region lives in."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.subscription_id))
-    error_message = "subscription_id must be a UUID."
+    condition     = can(regex("^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", var.account_id))
+    error_message = "account_id must be a UUID."
   }
 }
 
@@ -59,19 +59,19 @@ variable "zones" {
   }
 }
 
-variable "resource_group" {
+variable "group" {
   description = "Name of the resource group that the network stage made."
   type        = string
 }
 
-variable "node_subnet_id" {
-  description = "Id of the nodes' subnet, from the network stage."
-  type        = string
+variable "node_subnet_ids" {
+  description = "Ids of the subnets of the nodes, from the network stage; Azure takes the first."
+  type        = list(string)
 }
 
-variable "pod_subnet_id" {
-  description = "Id of the pods' subnet, from the network stage."
-  type        = string
+variable "pod_subnet_ids" {
+  description = "Ids of the subnets of the pods, from the network stage; Azure takes the first."
+  type        = list(string)
 }
 
 variable "egress_public_ip_id" {
@@ -180,19 +180,19 @@ variable "administrator_groups" {
   default     = []
 }
 
-variable "key_vault_allowed_ips" {
+variable "vault_allowed_ips" {
   description = "Addresses outside the region's network that may reach the key vault."
   type        = list(string)
   default     = []
 }
 
-variable "key_vault_purge_protection" {
+variable "vault_purge_protection" {
   description = "Whether a deleted key vault can't be purged before its retention ends. Once on, Azure never lets it be turned off."
   type        = bool
   default     = true
 }
 
-variable "key_vault_recover" {
+variable "vault_recover" {
   description = "Whether to bring back the deleted key vault of that name that Azure still keeps. For one apply only: Azure refuses it for a vault that is not deleted."
   type        = bool
   default     = false

@@ -80,7 +80,7 @@ def region_artefacts(attempt: Attempt, region: Region) -> Artefacts:
         static_nodes=_file(static_nodes_path(attempt.workspace), "besu/peers/network"),
         addresses=addresses,
         public_ip_names=tuple(network.get("public_ip_names", ())),
-        resource_group=str(network.get("resource_group", "")),
+        group=str(network.get("group", "")),
         peer_sources=_peer_sources(attempt, addresses),
         keys={v.index: store.key(v) for v in mine},
     )

@@ -30,8 +30,8 @@ class Artefacts:
         genesis: text of the genesis file.
         static_nodes: text of `static-nodes.json`.
         addresses: of each region, what peers dial, per validator; or placeholders.
-        public_ip_names: names of the region's public IP resources, per validator; Azure only.
-        resource_group: resource group that those live in; Azure only.
+        public_ip_names: names of the region's public IP resources, per validator; Azure and AWS.
+        group: resource group that those live in; Azure only.
         peer_sources: addresses that peers come from (validators' own and their clusters' egress).
         keys: node keys by index; empty renders no Secret.
     """
@@ -40,7 +40,7 @@ class Artefacts:
     static_nodes: str
     addresses: Mapping[str, Sequence[str]]
     public_ip_names: Sequence[str] = ()
-    resource_group: str = ""
+    group: str = ""
     peer_sources: Sequence[str] = ()
     keys: Mapping[int, PrivateKey] = field(default_factory=dict)
 
@@ -198,10 +198,13 @@ def _p2p_service(
     annotations = {}
     if region.cloud == "azure":
         annotations = _azure_annotations(region, index, artefacts)
-    elif region.cloud == "kubeconfig":
-        spec["loadBalancerIP"] = artefacts.addresses[region.name][index]
+    elif region.cloud == "aws":
+        annotations = _aws_annotations(region, index, artefacts)
     else:
-        raise InputError(f"region {region.name}: services of cloud `{region.cloud}` can't be rendered yet")
+        spec["loadBalancerIP"] = artefacts.addresses[region.name][index]
+    if region.cloud in ("aws", "gcp"):
+        # These clouds open their firewalls for a service: to peers only. In Azure the subnet's own rules stand.
+        spec["loadBalancerSourceRanges"] = [f"{source}/32" for source in artefacts.peer_sources]
     return manifest(
         "v1",
         "Service",
@@ -231,8 +234,17 @@ def _azure_annotations(region: Region, index: int, artefacts: Artefacts) -> dict
     head = "service.beta.kubernetes.io/azure-"
     return {
         f"{head}pip-name": artefacts.public_ip_names[index],
-        f"{head}load-balancer-resource-group": artefacts.resource_group,
+        f"{head}load-balancer-resource-group": artefacts.group,
     }
+
+
+def _aws_annotations(region: Region, index: int, artefacts: Artefacts) -> dict[str, str]:
+    """A network load balancer with the validator's own address, in the one subnet that the address is for."""
+    if index >= len(artefacts.public_ip_names):
+        raise InputError(f"{region.name}-{index} has no public IP resource")
+    allocation, _, subnet = artefacts.public_ip_names[index].partition("/")
+    head = "service.beta.kubernetes.io/aws-load-balancer-"
+    return {f"{head}type": "nlb", f"{head}eip-allocations": allocation, f"{head}subnets": subnet}
 
 
 def _port(name: str, port: int) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _artefacts(
         public_ip_names=[
             f"{fleet.resource_prefix}-validator-{i}" for i in range(fleet.validators_of(region))
         ],
-        resource_group=f"{fleet.resource_prefix}-{region.name}",
+        group=f"{fleet.resource_prefix}-{region.name}",
         peer_sources=known,
     )
 

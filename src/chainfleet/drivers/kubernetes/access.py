@@ -79,8 +79,7 @@ class Clusters:
         if region.cloud == "kubeconfig":
             return _own_kubeconfig(access.environ)
         if region.cloud != "azure":
-            message = f"region {region.name}: clusters of cloud `{region.cloud}` can't be reached yet"
-            raise TaskFailed(ErrorClass.CONFIGURATION, message)
+            return token_kubeconfig(region, access.outputs(f"infrastructure/cluster/{region.name}"))
         return await asyncio.to_thread(self._arm.kubeconfig, dict(access.environ), identity)
 
 
@@ -143,6 +142,57 @@ def _key(access: Access, identity: str) -> str:
     """What tells clients apart: one process may speak to several clouds, and each has its own clusters."""
     source = access.environ.get("KUBECONFIG", "") if identity.startswith("context:") else ""
     return f"{azure.endpoint(access.environ)} {source} {identity}"
+
+
+def token_kubeconfig(region: Region, cluster: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A kubeconfig whose tokens come from the cloud's own command line, as that command line would write it.
+
+    Args:
+        region: in AWS or Google Cloud.
+        cluster: outputs of its task `infrastructure/cluster/{region}`.
+    """
+    plugins: dict[str, list[str]] = {
+        "aws": [
+            "aws",
+            "eks",
+            "get-token",
+            "--region",
+            region.name,
+            "--cluster-name",
+            cluster["cluster_name"],
+        ],
+        "gcp": ["gke-gcloud-auth-plugin"],
+    }
+    command, *arguments = plugins[region.cloud]
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "cluster",
+        "contexts": [{"name": "cluster", "context": {"cluster": "cluster", "user": "user"}}],
+        "clusters": [
+            {
+                "name": "cluster",
+                "cluster": {
+                    "server": cluster["cluster_endpoint"],
+                    "certificate-authority-data": cluster["cluster_ca_certificate"],
+                },
+            }
+        ],
+        "users": [
+            {
+                "name": "user",
+                "user": {
+                    "exec": {
+                        "apiVersion": "client.authentication.k8s.io/v1beta1",
+                        "command": command,
+                        "args": arguments,
+                        "interactiveMode": "Never",
+                        "provideClusterInfo": region.cloud == "gcp",
+                    }
+                },
+            }
+        ],
+    }
 
 
 def _own_kubeconfig(environ: Mapping[str, str]) -> Mapping[str, Any]:

@@ -112,14 +112,19 @@ def _module(source: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _common_values(fleet: Fleet, region: Region, environ: Mapping[str, str]) -> dict[str, Any]:
-    facts = azure_regions().get(region.name)
     return {
-        "subscription_id": setting(fleet.clouds.azure.subscription_id, environ),
+        "account_id": setting(fleet.clouds.account_of(region.cloud), environ),
         "fleet": fleet.name,
-        "prefix": fleet.resource_prefix,
+        "prefix": fleet.clouds.settings_of(region.cloud).resource_prefix or fleet.name,
         "region": region.name,
-        "zones": [str(number + 1) for number in range(min(3, facts.zones if facts else 0))],
+        "zones": _zones(region),
     }
+
+
+def _zones(region: Region) -> list[str]:
+    """Azure's zones are numbered; for the other clouds the module asks, or leaves the choice to the cloud."""
+    facts = azure_regions().get(region.name) if region.cloud == "azure" else None
+    return [str(number + 1) for number in range(min(3, facts.zones if facts else 0))]
 
 
 def _network_values(attempt: Attempt, region: Region) -> dict[str, Any]:
@@ -131,20 +136,19 @@ def _network_values(attempt: Attempt, region: Region) -> dict[str, Any]:
 
 
 def _region_values(attempt: Attempt, region: Region) -> dict[str, Any]:
-    azure = attempt.fleet.clouds.azure
+    settings = attempt.fleet.clouds.settings_of(region.cloud)
     network = _outputs(attempt, f"infrastructure/network/{region.name}")
     names = [each.name for each in attempt.fleet.regions]
+    passed_on = ("group", "node_subnet_ids", "pod_subnet_ids", "egress_public_ip_id")
+    tenant = attempt.fleet.clouds.azure.tenant_id if region.cloud == "azure" else ""
     return {
-        "tenant_id": setting(azure.tenant_id, attempt.environ),
-        "resource_group": network["resource_group"],
-        "node_subnet_id": network["node_subnet_id"],
-        "pod_subnet_id": network["pod_subnet_id"],
-        "egress_public_ip_id": network["egress_public_ip_id"],
-        "kubernetes_version": azure.kubernetes_version,
-        "system_vm_size": azure.system_vm_size,
-        "system_nodes": azure.system_nodes,
-        "validator_vm_size": azure.validator_vm_size,
-        "validator_nodes": azure.validator_nodes,
+        **{name: network[name] for name in passed_on},
+        "tenant_id": setting(tenant, attempt.environ),
+        "kubernetes_version": settings.kubernetes_version,
+        "system_vm_size": settings.system_vm_size,
+        "system_nodes": settings.system_nodes,
+        "validator_vm_size": settings.validator_vm_size,
+        "validator_nodes": settings.validator_nodes,
         # Each region of a fleet has its own window, so no two are upgraded at once (42 windows a week).
         "maintenance_slot": names.index(region.name),
     }

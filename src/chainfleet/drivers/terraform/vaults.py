@@ -23,7 +23,7 @@ from .states import State
 ADDRESS = "azapi_resource.key_vault"
 """Address of the vault in the module `region`."""
 
-RECOVER = "-var=key_vault_recover=true"
+RECOVER = "-var=vault_recover=true"
 """Argument of an apply that brings the vault back. Not among the root's variables, which outlive that apply."""
 
 _TYPE = "microsoft.keyvault/vaults"
@@ -68,8 +68,8 @@ async def is_deleted(root: Root, *, fleet: str, read: Reader) -> bool:
     if version is None:
         return False
     variables = json.loads(root.files[VARIABLES])
-    subscription = f"/subscriptions/{variables['subscription_id']}"
-    group = f"{subscription}/resourceGroups/{variables['resource_group']}"
+    subscription = f"/subscriptions/{variables['account_id']}"
+    group = f"{subscription}/resourceGroups/{variables['group']}"
     name = vault_name(variables["prefix"], group)
     place = f"{subscription}/providers/Microsoft.KeyVault/locations/{variables['region']}"
     answered = await read(f"{place}/deletedVaults/{name}", version)

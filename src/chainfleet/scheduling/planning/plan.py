@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from chainfleet.model.besu.quorum import quorum_of
-from chainfleet.model.errors import PlanError
 from chainfleet.model.fleet import Ceilings, Fleet, Region
 from chainfleet.model.task import (
     Estimate,
@@ -64,7 +63,7 @@ def make_plan(
     """Make the plan of a fleet.
 
     Raises:
-        PlanError: a cloud without infrastructure driver, or waves that don't fit.
+        PlanError: waves that don't fit.
     """
     machine, overrides = machine or Machine(), overrides or Overrides()
     deployment = fleet.deployment
@@ -120,22 +119,19 @@ class _Planner:
         """Network, cluster and the cluster's base objects."""
         name = region.name
         base_needs: tuple[str, ...] = ()
-        if region.cloud == "azure":
+        if region.cloud != "kubeconfig":
             yield self._task(f"infrastructure/network/{name}", region=region)
             yield self._task(
                 f"infrastructure/cluster/{name}", region=region, needs=(f"infrastructure/network/{name}",)
             )
             base_needs = (f"infrastructure/cluster/{name}",)
-        elif region.cloud != "kubeconfig":
-            message = f"region `{name}`: this version has no infrastructure driver for cloud `{region.cloud}`"
-            raise PlanError(message, way_out="make the cluster yourself and use `cloud: kubeconfig`")
         yield self._task(f"kubernetes/base/{name}", region=region, needs=base_needs)
 
     def _bring_up(self, carriers: list[Region]) -> Iterable[Task]:
         """Peer list, node configuration, the release of all validators together, and the living chain."""
-        networks = tuple(f"infrastructure/network/{r.name}" for r in carriers if r.cloud == "azure")
+        networks = tuple(f"infrastructure/network/{r.name}" for r in carriers if r.cloud != "kubeconfig")
         # A region without addresses must not hold up the others: wait for all to be over, ask for a quorum of them.
-        outside = sum(self._fleet.validators_of(r) for r in carriers if r.cloud != "azure")
+        outside = sum(self._fleet.validators_of(r) for r in carriers if r.cloud == "kubeconfig")
         yield self._task("besu/addresses/network", kind=TaskKind.BARRIER, needs=networks, after=networks,
                          at_least=max(0, self._quorum - outside))  # fmt: skip
         yield self._task("besu/peers/network", needs=("besu/keys/network", "besu/addresses/network"))
