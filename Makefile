@@ -4,7 +4,7 @@ FAULTS ?=
 MODE ?=
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo compare test lint bench docs clean
+.PHONY: help setup setup-dev demo compare test lint bench docs scan clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ bench: setup-dev ## run the benchmarks that take minutes, results as tables
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/rendering/bench_rendering.py
 	@$(BIN)/python benchmarks/terraform/all_regions.py
+
+scan: setup-dev ## static policy scan of the Terraform modules (its tool in an environment of its own)
+	@$(BIN)/python terraform/scan
 
 clean: ## remove what the targets made, but not state folders
 	@rm -rf .venv site build dist tools/anvil/node_modules contracts/node_modules

@@ -1,10 +1,10 @@
 data "aws_availability_zones" "here" {
   state = "available"
 
-  # Local zones can't hold a cluster.
+  # Local zones and wavelength zones can't hold a cluster.
   filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required", "opted-in"]
+    name   = "zone-type"
+    values = ["availability-zone"]
   }
 }
 

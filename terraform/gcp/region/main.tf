@@ -131,6 +131,14 @@ resource "google_container_cluster" "cluster" {
     enabled = true
   }
 
+  enable_intranode_visibility = true
+
+  master_auth {
+    client_certificate_config {
+      issue_client_certificate = false
+    }
+  }
+
   release_channel {
     channel = "REGULAR"
   }
@@ -184,6 +192,11 @@ resource "google_container_node_pool" "pool" {
   upgrade_settings {
     max_surge       = 1
     max_unavailable = 0
+  }
+
+  management {
+    auto_repair  = true
+    auto_upgrade = true
   }
 
   node_config {
