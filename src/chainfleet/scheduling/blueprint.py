@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from copy import copy
+from zlib import crc32
 
 from chainfleet.model.task import Estimate, LimitKind, Plan
 
@@ -34,6 +35,7 @@ class Blueprint:
         self.plan = plan
         self._learned = durations or {}
         self._sigmas: array[float] | None = None
+        self._keys: array[int] | None = None
         self.graph = Graph(plan)
         self.durations = expected_durations(plan, self.graph, durations)
         self.ranks = upward_rank(self.graph, self.durations)
@@ -62,6 +64,18 @@ class Blueprint:
         other = copy(self)
         other.order = order
         return other
+
+    def calls_of(self, task: int) -> float:
+        """Calls that one attempt makes, as far as token buckets count them; at least one."""
+        drawn = self.graph.classes[self.graph.demand_class[task]]
+        tokens = (n for index, n in drawn if self.plan.limits[index].kind is LimitKind.TOKENS)
+        return max(1.0, sum(tokens))
+
+    def keys(self) -> array[int]:
+        """A number for each task that depends on its name alone, so that other plans give it the same luck."""
+        if self._keys is None:
+            self._keys = array("q", (crc32(name.encode()) for name in self.graph.names))
+        return self._keys
 
     def sigmas(self) -> array[float]:
         """Spread of each task's duration (standard deviation of its logarithm)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from operator import add, sub
 
 from .codes import CANCELLED, FAILED, READY, SKIPPED, STATES, SUCCEEDED, WAITING, WAIVED, is_met
 from .graph import PHASES, Graph
@@ -105,6 +106,9 @@ class Board:
         Used at the start of a run, at a resume, and when failed tasks are given another chance.
         """
         self._ready.clear()
+        if not any(self.states):
+            self._begin()
+            return
         for task in self.graph.topo:
             state = self.states[task]
             if state not in (WAITING, READY, SKIPPED):
@@ -118,6 +122,21 @@ class Board:
                 self.move(task, READY if missing == 0 else WAITING)
             if missing == 0:
                 self._ready.append(task)
+
+    def _begin(self) -> None:
+        """The same where nothing has happened yet: count edges, look at no states."""
+        rows, more = self.graph.need_rows, self.graph.after_rows
+        edges = (
+            map(sub, rows[1:], rows)
+            if not more[-1]
+            else map(sub, map(add, rows[1:], more[1:]), map(add, rows, more))
+        )
+        self._missing = array("i", edges)
+        for task in self.graph.quorum:
+            self._missing[task] = self._recount(task)
+        for task, missing in enumerate(self._missing):
+            if not missing:
+                self._become_ready(task)
 
     def reconsider(self, task: int) -> bool:
         """A backing-off task is due: ready, or waiting again if somebody reopened what comes before it."""

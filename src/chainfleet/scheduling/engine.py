@@ -7,6 +7,7 @@ task, start what may start, fire and set timers, notice the end.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from chainfleet.model.event import Finish
@@ -52,7 +53,8 @@ class Engine:
         self.seed = seed
         self.graph = blueprint.graph
         self.durations = blueprint.durations
-        self.ranks = blueprint.ranks
+        self._ranks: Sequence[int] | None = blueprint.ranks
+        self._stale = False
         self.board = Board(self.graph)
         self.gauges = gauges(plan.limits, calm_interval(blueprint.expected_makespan))
         self.admission = Admission(self.graph, self.gauges, blueprint.order, self.board.states)
@@ -132,14 +134,26 @@ class Engine:
     def learn(self, task: int, twin: int, took: int) -> None:
         """An attempt that changed something took so long: if its twins drift, plan the rest anew."""
         expected = self.blueprint.durations[task]
-        factor = self._drift.observe(twin, took, expected) if expected else None
+        sigma = self.blueprint.sigmas()[task]
+        factor = self._drift.observe(twin, took, expected, sigma) if expected else None
         if factor is None:
             return
         self.durations = array("q", self.durations)
         for t, other in enumerate(self.graph.twin):
             if other == twin and self.board.states[t] < SUCCEEDED:
                 self.durations[t] = round(self.blueprint.durations[t] * factor)
-        self.ranks = upward_rank(self.graph, self.durations)
+        self._ranks, self._stale = None, True
+
+    @property
+    def ranks(self) -> Sequence[int]:
+        """Longest remaining path from each task on, in microseconds, as expected now."""
+        if self._ranks is None:
+            self._ranks = upward_rank(self.graph, self.durations)
+        return self._ranks
+
+    def _plan_anew(self) -> None:
+        """Make an order of what is expected now; only done where somebody waits, for else no order matters."""
+        self._stale = False
         left = array("q", self.durations)
         for t, since in self.running.items():
             left[t] = max(0, left[t] - (self.now - since))
@@ -155,6 +169,8 @@ class Engine:
         """Do everything that has become possible, until nothing more is."""
         while True:
             self._take_ready()
+            if self._stale and any(queue.parked for queue in self.admission.queues):
+                self._plan_anew()
             if not self.paused and not self.cancelling:
                 self.admission.grant(self.now, self._start)
             self.tell_changes()

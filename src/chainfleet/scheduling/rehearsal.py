@@ -14,12 +14,13 @@ from .attempts import end_badly, end_well
 from .blueprint import Blueprint
 from .board import Change
 from .engine import Engine
+from .graph import PHASES
 from .improving import EFFORT, improved_order
 from .ranking import Order
 from .requests import gate_decided, run_started
 from .tracing import NOBODY, Step, Trace
 from .units import micros, seconds
-from .world import Durations, Failure, Faults, Misfortune, Warden
+from .world import Crowd, Durations, Failure, Faults, Misfortune, Processors, Warden
 
 _END, _WAKE, _GATE = range(3)
 
@@ -102,7 +103,7 @@ class Rehearsing:
 
     Args:
         blueprint: of the plan; many rehearsals may share it.
-        seed, sigma, faults: see `rehearse`.
+        seed, sigma, faults, processors: see `rehearse`.
         traced: whether to remember every task's moments; without, only the makespan and counts are known.
     """
 
@@ -113,6 +114,7 @@ class Rehearsing:
         seed: int = 0,
         sigma: float | None = None,
         faults: Faults | None = None,
+        processors: Processors | None = None,
         traced: bool = True,
     ) -> None:
         faults = faults or Faults()
@@ -124,12 +126,15 @@ class Rehearsing:
         self.attempts = 0
         self.throttled = 0
         self.makespan = 0
+        self.wasted = 0.0
+        self.group_ends = [0] * (len(blueprint.graph.regions) * len(PHASES))
         self.trace = Trace(self.engine) if traced else None
         self._gate = micros(faults.gate_s)
         self._durations = Durations(blueprint, seed, faults, sigma)
         self._misfortune = Misfortune(blueprint, seed, faults)
         warden = Warden(blueprint, faults)
         self._warden = warden if warden.awake else None
+        self._crowd = Crowd(blueprint, processors) if processors is not None and processors.cores else None
         self._agenda: list[tuple[int, int, int]] = []
         self._failures: dict[int, Failure] = {}
 
@@ -156,16 +161,19 @@ class Rehearsing:
             return
         if self.trace is not None:
             self.trace.ended(task)
-        self.makespan = self.engine.now
+        self.makespan = self.group_ends[self.blueprint.graph.group[task]] = self.engine.now
         if kind == _GATE:
             gate_decided(self.engine, GateDecided(self.blueprint.graph.names[task], approved=True))
             return
         failure = self._failures.pop(task, None)
+        if self._crowd is not None:
+            self._crowd.leave(task)
         if self._warden is not None and (failure is None or failure.error_class is not ErrorClass.THROTTLED):
             self._warden.leave(task)
         if failure is None:
             end_well(self.engine, task)
             return
+        self.wasted += 1 if failure.error_class is ErrorClass.THROTTLED else self.blueprint.calls_of(task)
         name, attempt = self.blueprint.graph.names[task], self.engine.attempts[task]
         wait, limit = failure.retry_after_s, failure.limit
         event = AttemptFailed(name, attempt, failure.error_class, failure.message, "", wait, limit)
@@ -186,10 +194,12 @@ class Rehearsing:
         else:
             lasts = self._durations.sample(task, attempt)
             if self._misfortune.possible:
-                failure = self._misfortune.strike(task, attempt, lasts)
+                failure = self._misfortune.strike(task, attempt, now, lasts)
                 lasts = lasts if failure is None else failure.after
         if failure is not None:
             self._failures[task] = failure
+        if self._crowd is not None:
+            lasts += self._crowd.enter(task)
         heappush(self._agenda, (now + lasts, _END, task))
 
     def gate(self, task: int) -> None:

@@ -65,7 +65,7 @@ def run_started(engine: Engine, event: RunStarted) -> None:
     engine.board.changes.clear()
     for name, count in event.attempts.items():
         engine.attempts[_task(engine, name)] = count
-    for task in range(engine.graph.size):
+    for task in range(engine.graph.size) if event.done or event.attempts else ():
         done = engine.board.states[task] == SUCCEEDED and engine.graph.kind[task] == WORK
         if engine.attempts[task] or done:
             engine.budget.begun.add(engine.graph.region_of(task))

@@ -28,6 +28,8 @@ class Step:
         waited_s: how long the path stood still before it: for tokens, a retry or Retry-After. Waiting for
             a slot does not stand still: the step before is the task that gave the slot back.
         waited_for: what for: a limit's name, `retry`, or "".
+        queued_s: how long the task was ready before it started, for a slot as well.
+        held_by: the limit that had no room then, or "".
     """
 
     task: str
@@ -35,6 +37,8 @@ class Step:
     end_s: float
     waited_s: float
     waited_for: str
+    queued_s: float = 0.0
+    held_by: str = ""
 
 
 class Trace:
@@ -106,8 +110,16 @@ class Trace:
                 seconds(self.end[task]),
                 seconds(self.start[task] - since),
                 self._waited_for(task, since),
+                *self._queued(task),
             )
             task = before
+
+    def _queued(self, task: int) -> tuple[float, str]:
+        queued = self.start[task] - self.ready[task]
+        held_by = self._held_by[task]
+        if queued <= 0 or held_by == NOBODY or self._engine.attempts[task] > 1:
+            return 0.0, ""
+        return seconds(queued), self._engine.gauges[held_by].limit.name
 
     def _last_before(self, task: int) -> int:
         """The task whose end made this one ready: the last to end at or before that moment."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, log
 from statistics import NormalDist
 
 from chainfleet.model.errors import ErrorClass, InputError
-from chainfleet.model.task import LimitKind
+from chainfleet.model.task import LimitKind, Phase
 
 from .blueprint import Blueprint
 from .graph import WORK
@@ -21,7 +21,9 @@ from .units import micros
 
 _UNIT = float(1 << 64)
 _NORMAL = NormalDist()
-_DURATION, _FAULT, _MOMENT = 1, 2, 3
+_DURATION, _FAULT, _MOMENT, _WORKER = 1, 2, 3, 4
+_GRAIN = 20
+"""Factors are rounded to 2^-20, so that the last bit of a machine's `exp` decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Faults:
         transient: share of attempts that fail somewhere on their way and can be tried again.
         lost_regions: regions in which every attempt fails for good.
         slow_regions: factor on the durations of a region.
+        no_capacity_until_s: until then, attempts to make infrastructure in a region find no capacity.
+        lost_workers_at_s: moments at which a machine that runs attempts is lost, and half of them with it.
         real_limits: how the other side's limits differ from what the plan says, over time. An attempt
             that draws more is answered 429 at once, with `retry_after_s`.
         policed: whether the other side's token buckets are enforced at all.
@@ -50,6 +54,8 @@ class Faults:
     transient: float = 0.0
     lost_regions: tuple[str, ...] = ()
     slow_regions: Mapping[str, float] = field(default_factory=dict)
+    no_capacity_until_s: Mapping[str, float] = field(default_factory=dict)
+    lost_workers_at_s: tuple[float, ...] = ()
     real_limits: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     policed: bool = True
     retry_after_s: float | None = 5.0
@@ -61,7 +67,7 @@ class Faults:
             raise InputError(
                 f"a share of {self.transient:g} of attempts can't fail", way_out="give 0 up to below 1"
             )
-        for region in (*self.lost_regions, *self.slow_regions):
+        for region in (*self.lost_regions, *self.slow_regions, *self.no_capacity_until_s):
             if region not in blueprint.graph.regions:
                 raise InputError(f"the fault profile names region {region}, which the plan does not have")
         for region, factor in self.slow_regions.items():
@@ -75,9 +81,44 @@ class Faults:
                 raise InputError(f"the fault profile names limit {name}, which the plan does not have")
 
 
-def draw(seed: int, task: int, attempt: int, what: int) -> float:
-    """A number in (0, 1) that depends on nothing else."""
-    return (mix(seed, task, attempt, what) + 0.5) / _UNIT
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """The cores of the orchestrating machine, and what each action needs of them.
+
+    Attributes:
+        cores: that all attempts share; 0 if they are not modelled.
+        cpu_s: CPU seconds of one attempt by action (`infrastructure/cluster`); others need none.
+    """
+
+    cores: int = 0
+    cpu_s: Mapping[str, float] = field(default_factory=dict)
+
+
+class Crowd:
+    """How much longer attempts take because they share the cores: processor sharing, as seen at their start."""
+
+    def __init__(self, blueprint: Blueprint, processors: Processors) -> None:
+        self._cores = processors.cores
+        work = {action: micros(cpu) for action, cpu in processors.cpu_s.items()}
+        self._work = [work.get(name.rsplit("/", 1)[0], 0) for name in blueprint.graph.names]
+        self._inside = 0
+
+    def enter(self, task: int) -> int:
+        """An attempt begins; microseconds that it takes longer than alone."""
+        work = self._work[task]
+        if not work:
+            return 0
+        self._inside += 1
+        return max(0, work * self._inside // self._cores - work)
+
+    def leave(self, task: int) -> None:
+        """It has ended."""
+        self._inside -= self._work[task] > 0
+
+
+def draw(seed: int, key: int, attempt: int, what: int) -> float:
+    """A number in (0, 1) that depends on nothing else; `key` stands for a task."""
+    return (mix(seed, key, attempt, what) + 0.5) / _UNIT
 
 
 class Durations:
@@ -91,6 +132,7 @@ class Durations:
     """
 
     def __init__(self, blueprint: Blueprint, seed: int, faults: Faults, sigma: float | None) -> None:
+        self._keys: Sequence[int] = blueprint.keys() if sigma != 0 else ()
         self._expected: Sequence[int] = blueprint.durations
         self._seed = seed
         graph = blueprint.graph
@@ -105,13 +147,34 @@ class Durations:
 
     def sample(self, task: int, attempt: int) -> int:
         """Microseconds that an attempt takes when nothing fails; at least 1 for work."""
-        value = float(self._expected[task])
+        value = self._expected[task]
         sigma = self._one_sigma if self._sigma is None else self._sigma[task]
         if sigma:
-            value *= exp(sigma * _NORMAL.inv_cdf(draw(self._seed, task, attempt, _DURATION)))
+            luck = draw(self._seed, self._keys[task], attempt, _DURATION)
+            value = stretched(value, exp(sigma * _NORMAL.inv_cdf(luck)))
         if self._slow:
-            value *= self._slow.get(task, 1.0)
-        return max(1, round(value))
+            value = stretched(value, self._slow.get(task, 1.0))
+        return max(1, value)
+
+    def left(self, task: int, attempt: int, elapsed: int) -> int:
+        """Microseconds that an attempt still takes of which it is known that it has not ended by now."""
+        expected = max(1, self._expected[task])
+        sigma = self._one_sigma if self._sigma is None else self._sigma[task]
+        if not sigma:
+            return max(1, expected - elapsed)
+        gone = _NORMAL.cdf(log(elapsed / expected) / sigma) if elapsed > 0 else 0.0
+        luck = gone + (1 - gone) * draw(self._seed, self._keys[task], attempt, _DURATION)
+        if luck > _LATEST:  # Longer than anything expected: as long again as it has taken, more or less.
+            return max(1, stretched(elapsed, 0.05 + 0.4 * draw(self._seed, self._keys[task], attempt, _MOMENT)))
+        return max(1, stretched(expected, exp(sigma * _NORMAL.inv_cdf(luck))) - elapsed)
+
+
+_LATEST = 0.9999
+
+
+def stretched(value: int, factor: float) -> int:
+    """A duration times a factor, the same on every machine."""
+    return value * round(factor * (1 << _GRAIN)) >> _GRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +188,45 @@ class Failure:
     retry_after_s: float | None = None
 
 
+_HIT = 0.5
+"""Share of the running attempts that a lost worker takes with it."""
+
+
 class Misfortune:
     """Decides which attempts fail by themselves, throttling aside."""
 
     def __init__(self, blueprint: Blueprint, seed: int, faults: Faults) -> None:
         self._seed = seed
+        self._keys: Sequence[int] = blueprint.keys() if faults.transient or faults.lost_workers_at_s else ()
         self._transient = faults.transient
+        self._workers = sorted(micros(at) for at in faults.lost_workers_at_s)
         graph = blueprint.graph
+        dry = {graph.regions.index(name): micros(at) for name, at in faults.no_capacity_until_s.items()}
+        self._dry = {
+            t: dry[graph.region_of(t)]
+            for t in range(graph.size if dry else 0)
+            if graph.region_of(t) in dry and graph.phase_of(t) is Phase.INFRASTRUCTURE
+        }
         lost = {graph.regions.index(name) for name in faults.lost_regions}
         self._lost = {t for t in range(graph.size) if graph.region_of(t) in lost and graph.kind[t] == WORK}
 
     @property
     def possible(self) -> bool:
         """Whether anything can fail at all."""
-        return bool(self._transient or self._lost)
+        return bool(self._transient or self._lost or self._dry or self._workers)
 
-    def strike(self, task: int, attempt: int, duration: int) -> Failure | None:
-        """How that attempt fails, or None if it does not."""
+    def strike(self, task: int, attempt: int, now: int, duration: int) -> Failure | None:
+        """How the attempt that begins now fails, or None if it does not."""
         if task in self._lost:
             return Failure(duration, ErrorClass.CONFIGURATION, "the region is lost")
-        if draw(self._seed, task, attempt, _FAULT) < self._transient:
-            after = max(1, int(duration * draw(self._seed, task, attempt, _MOMENT)))
+        if now < self._dry.get(task, 0):
+            return Failure(max(1, duration // 10), ErrorClass.CAPACITY, "no capacity in the region")
+        if self._transient and draw(self._seed, self._keys[task], attempt, _FAULT) < self._transient:
+            after = max(1, stretched(duration, draw(self._seed, self._keys[task], attempt, _MOMENT)))
             return Failure(after, ErrorClass.TRANSIENT, "connection reset")
+        for at in self._workers:
+            if now < at < now + duration and draw(self._seed, self._keys[task], attempt, _WORKER) < _HIT:
+                return Failure(at - now, ErrorClass.TRANSIENT, "the worker is lost")
         return None
 
 
