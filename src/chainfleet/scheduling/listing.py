@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 
 from chainfleet.model.task import LimitKind, Plan
 
@@ -104,17 +104,23 @@ class Listing:
     ) -> None:
         """Start the best task of the classes that may have room, until none has."""
         durations, demands = self._durations, self._demands
-        while fresh:
-            best = min(fresh, key=lambda c: ready[c][0] if ready[c] else _LAST)
-            heap = ready[best]
-            if not heap or any(room[i] < amount for i, amount in demands[best]):
-                fresh.discard(best)
-                continue
-            _, task = heappop(heap)
+        heads = [(ready[c][0], c) for c in fresh if ready[c]]
+        fresh.clear()
+        heapify(heads)
+        while heads:
+            (_, task), best = heads[0]
             for i, amount in demands[best]:
-                room[i] -= amount
-            starts[task] = now
-            heappush(running, (now + durations[task], task))
-
-
-_LAST = (1 << 62, 0)
+                if room[i] < amount:
+                    heappop(heads)
+                    break
+            else:
+                heap = ready[best]
+                heappop(heap)
+                for i, amount in demands[best]:
+                    room[i] -= amount
+                starts[task] = now
+                heappush(running, (now + durations[task], task))
+                if heap:
+                    heapreplace(heads, (heap[0], best))
+                else:
+                    heappop(heads)

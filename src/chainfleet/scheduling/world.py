@@ -165,7 +165,9 @@ class Durations:
         gone = _NORMAL.cdf(log(elapsed / expected) / sigma) if elapsed > 0 else 0.0
         luck = gone + (1 - gone) * draw(self._seed, self._keys[task], attempt, _DURATION)
         if luck > _LATEST:  # Longer than anything expected: as long again as it has taken, more or less.
-            return max(1, stretched(elapsed, 0.05 + 0.4 * draw(self._seed, self._keys[task], attempt, _MOMENT)))
+            return max(
+                1, stretched(elapsed, 0.05 + 0.4 * draw(self._seed, self._keys[task], attempt, _MOMENT))
+            )
         return max(1, stretched(expected, exp(sigma * _NORMAL.inv_cdf(luck))) - elapsed)
 
 

@@ -39,9 +39,7 @@ STRATEGY: Mapping[str, Estimate] = MappingProxyType(
 )
 """What the strategy assumed: clusters take 10-15 minutes."""
 
-NAMED: Mapping[str, Mapping[str, Estimate]] = MappingProxyType(
-    {"published": PUBLISHED, "strategy": STRATEGY}
-)
+NAMED: Mapping[str, Mapping[str, Estimate]] = MappingProxyType({"published": PUBLISHED, "strategy": STRATEGY})
 
 
 def named_profile(name: str) -> Mapping[str, Estimate]:

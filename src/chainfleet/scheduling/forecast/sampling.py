@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chainfleet.model.event import Verdict
 from chainfleet.model.task import Plan
@@ -22,8 +22,8 @@ _WHICH = 97
 class World:
     """What all rehearsals of a forecast share: faults, processors, spread (None: each estimate's own)."""
 
-    faults: Faults = Faults()
-    processors: Processors = Processors()
+    faults: Faults = field(default_factory=Faults)
+    processors: Processors = field(default_factory=Processors)
     sigma: float | None = None
 
 

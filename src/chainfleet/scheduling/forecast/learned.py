@@ -1,0 +1,93 @@
+"""Durations learned from what attempts really took: robust, per action and region, shrunk where little is known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import exp, log, sqrt
+from statistics import median
+
+from chainfleet.model.task import Estimate, Plan, TaskKind
+
+ENOUGH = 3
+"""Attempts of an action before anything is believed of it."""
+
+SHRINK = 4.0
+"""A region's own factor counts half once it has been seen so often."""
+
+RECENT = 200
+"""Attempts of an action that are remembered, the latest ones: clouds change."""
+
+_SPREAD = 1.4826
+_LEAST, _MOST = 0.02, 1.0
+
+Took = tuple[str, str | None, float]
+"""An action (`besu/start`), its region, and the seconds that an attempt took which changed something."""
+
+
+class Learned:
+    """What is known of the durations of actions.
+
+    Attributes:
+        actions: estimate of each action over all regions.
+    """
+
+    def __init__(self, history: Iterable[Took]) -> None:
+        took: dict[str, list[tuple[str | None, float]]] = defaultdict(list)
+        for action, region, seconds in history:
+            if seconds > 0:
+                took[action].append((region, log(seconds)))
+        self.actions: dict[str, Estimate] = {}
+        self._regions: dict[tuple[str, str], float] = {}
+        for action, seen in sorted(took.items()):
+            if len(seen) >= ENOUGH:
+                self._learn(action, seen[-RECENT:])
+
+    def __bool__(self) -> bool:
+        return bool(self.actions)
+
+    def _learn(self, action: str, seen: Sequence[tuple[str | None, float]]) -> None:
+        middle = median(value for _, value in seen)
+        by_region: dict[str, list[float]] = defaultdict(list)
+        for region, value in seen:
+            if region is not None:
+                by_region[region].append(value - middle)
+        factors = {region: median(off) * len(off) / (len(off) + SHRINK) for region, off in by_region.items()}
+        rest = [value - middle - factors.get(region or "", 0.0) for region, value in seen]
+        spread = _SPREAD * median(abs(value) for value in rest)
+        # The median of few absolute deviations is itself uncertain; the root mean square sees the tails.
+        rms = sqrt(sum(value * value for value in rest) / len(rest))
+        self.actions[action] = Estimate(exp(middle), min(_MOST, max(_LEAST, spread, rms * 0.9)))
+        self._regions.update({(action, region): factor for region, factor in factors.items()})
+
+    def estimate(self, action: str, region: str | None) -> Estimate | None:
+        """What an attempt of that action in that region is expected to take; None where nothing is known."""
+        known = self.actions.get(action)
+        if known is None:
+            return None
+        factor = self._regions.get((action, region or ""), 0.0)
+        return Estimate(known.median_s * exp(factor), known.sigma)
+
+    def applied(self, plan: Plan) -> Plan:
+        """The plan with everything that is known; what is not keeps its estimate."""
+        tasks = []
+        for task in plan.tasks:
+            known = None
+            if task.kind is TaskKind.WORK:
+                known = self.estimate(task.id.rsplit("/", 1)[0], task.region)
+            tasks.append(task if known is None else replace(task, estimate=known))
+        return replace(plan, tasks=tuple(tasks))
+
+
+def p90(estimate: Estimate) -> float:
+    """Seconds that nine of ten attempts do not exceed."""
+    return estimate.median_s * exp(1.2815515655446004 * estimate.sigma)
+
+
+def as_document(learned: Learned) -> Mapping[str, Mapping[str, float]]:
+    """The actions' estimates as plain data."""
+    return {
+        action: {"median_s": round(e.median_s, 3), "sigma": round(e.sigma, 3)}
+        for action, e in learned.actions.items()
+    }
