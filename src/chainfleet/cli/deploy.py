@@ -19,6 +19,7 @@ from chainfleet.model.task import Phase, Plan
 from chainfleet.runtime.asking import whoami
 from chainfleet.runtime.coordinator import Coordinator, Observer
 from chainfleet.runtime.environments import note_revision
+from chainfleet.runtime.foresight import learned_from
 from chainfleet.runtime.operations import (
     Environment,
     RunResult,
@@ -88,14 +89,16 @@ def run_deploy(
         loaded.require_environment()
         fleet = scaled(loaded.fleet, cloud.time_scale)
         plan = make_plan(fleet, loaded.revision, machine=machine(), overrides=policy.overrides(fleet))
-        plan = select(plan, policy.selection())
+        learned = learned_from(state, fleet.name)
+        plan = select(learned.applied(plan), policy.selection())
         if _makes_infrastructure(plan):
             require_room(fleet, task_environ(cloud.environ), state)
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             remember_target(state, target, cloud)
             _note_revision(path, loaded, environment, target)
-            return await start_run(environment, plan, run_name("deploy", run), observers)
+            name = run_name("deploy", run)
+            return await start_run(environment, plan, name, observers, common=learned.common)
 
         return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
 

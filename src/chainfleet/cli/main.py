@@ -28,6 +28,7 @@ from .arguments import (
     WavesOpt,
     YesOpt,
 )
+from .foresight_commands import add_foresight
 from .inventory_commands import add_inventory
 from .steering_commands import add_steering
 
@@ -42,6 +43,7 @@ app = typer.Typer(
     "5 another process runs this environment, 6 ended degraded, 130 cancelled.",
 )
 
+add_foresight(app)
 add_steering(app)
 add_inventory(app)
 

@@ -12,8 +12,10 @@ import typer
 from chainfleet.ledger.projection import RunView
 from chainfleet.model.event import TaskState, Verdict
 from chainfleet.model.task import Phase
+from chainfleet.runtime.foresight import outlook_of_run
 from chainfleet.runtime.operations import failed_tasks, read_run
 from chainfleet.runtime.targets import TargetOptions, load
+from chainfleet.scheduling.forecast.outlook import Interval, outlook_document
 
 from .summary import failure_lines
 from .views import SYMBOLS
@@ -22,8 +24,11 @@ from .views import SYMBOLS
 def run_status(path: Path, state: Path | None, run: str | None, *, as_json: bool) -> int:
     """Print the state of a run; returns 0, or 1 if something failed in it."""
     fleet = load(path).fleet
-    view = read_run(TargetOptions(state).state_folder(fleet.name), fleet.name, run)
+    folder = TargetOptions(state).state_folder(fleet.name)
+    view = read_run(folder, fleet.name, run)
     document = status_document(view)
+    found = None if view.finish else outlook_of_run(folder, fleet.name, view.run)
+    document["outlook"] = outlook_document(*found) if found else None
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
@@ -85,6 +90,7 @@ def _print(document: dict[str, Any], view: RunView) -> None:
     for region, row in document["regions"].items():
         cells = (SYMBOLS[TaskState(row[phase])] if phase in row else " " for phase in phases)
         typer.echo(f"{region:<20}" + "".join(f"{cell:^16}" for cell in cells))
+    _print_outlook(document["outlook"])
     for line in failure_lines(document["failed"]):
         typer.echo(f"✖ {line}")
     network = document["network"]
@@ -93,7 +99,16 @@ def _print(document: dict[str, Any], view: RunView) -> None:
         typer.echo(
             f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}"
         )
-    if view.finish is None:
+    if view.finish is None and document["outlook"] is None:
         typer.echo("not finished: `chainfleet resume` goes on, if no process runs it")
     elif view.finish.verdict is not Verdict.SUCCEEDED:
         typer.echo("`chainfleet retry` tries again what failed")
+
+
+def _print_outlook(outlook: dict[str, Any] | None) -> None:
+    if outlook is None:
+        return
+    ends = Interval(outlook["low_s"], outlook["p50_s"], outlook["high_s"])
+    typer.echo(f"ends at {ends.text()} from its start, 8 of 10 times in that range")
+    for late in outlook["stragglers"]:
+        typer.echo(f"late: {late['task']} runs for {late['took_s']:g} s; {late['why']}")

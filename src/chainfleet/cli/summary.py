@@ -12,9 +12,11 @@ import typer
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Estimate
+from chainfleet.runtime.foresight import error_document
 from chainfleet.runtime.operations import RunResult, failed_tasks
 from chainfleet.runtime.report import critical_chain
 from chainfleet.scheduling.bounds import lower_bound
+from chainfleet.scheduling.forecast.outlook import Interval
 
 from .views import first_line
 
@@ -44,6 +46,8 @@ def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool
         f"  duration      {document['duration_s']:.1f} s, {document['ratio']:.2f} × the lower bound ({document['bound_by']})"
     )
     typer.echo(f"  time          {_where(document)}")
+    if document["forecast"] is not None:
+        typer.echo(f"  forecast      {_forecast_error(document['forecast'])}")
     for line in failure_lines(document["failed"]):
         typer.echo(f"  failed        {line}")
     if result.finish.reason:
@@ -92,6 +96,7 @@ def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, 
         "cpu_s": round(result.cpu_s, 2),
         "terraform_cpu_s": round(result.children_cpu_s, 2),
         "waiting_s": waiting(result),
+        "forecast": error_document(view),
         "failed": [{"task": task.id, "cause": cause} for task, cause in failed_tasks(view)],
         "incidents": view.incidents,
         "report": str(report),
@@ -126,6 +131,14 @@ def waiting(result: RunResult) -> dict[str, float]:
         seconds[phase] = round(seconds.get(phase, 0.0) + end - span.start, 2)
         seconds["held back"] = round(seconds.get("held back", 0.0) + max(0.0, gap), 2)
     return seconds
+
+
+def _forecast_error(forecast: dict[str, Any]) -> str:
+    said = Interval(forecast["low_s"], forecast["p50_s"], forecast["high_s"]).text()
+    off = f"{abs(forecast['error']):.0%} {'later' if forecast['error'] > 0 else 'sooner'}"
+    return (
+        f"{said} was said at the start; it took {off}, {'in' if forecast['inside'] else 'out of'} that range"
+    )
 
 
 def _where(document: dict[str, Any]) -> str:

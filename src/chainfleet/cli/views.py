@@ -14,6 +14,8 @@ from chainfleet.model.event import AttemptFailed, Command, Event, Finish, Incide
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Phase
 from chainfleet.runtime.coordinator import Coordinator
+from chainfleet.runtime.foresight import FORECAST, Foresight
+from chainfleet.scheduling.forecast.outlook import Straggler
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,11 +84,14 @@ class PlainScreen(SilentScreen):
 
     def __init__(self) -> None:
         self._coordinator: Coordinator | None = None
+        self._foresight: Foresight | None = None
+        self._late: set[str] = set()
         self._next = 0.0
 
     def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
         """Say what begins."""
         self._coordinator = coordinator
+        self._foresight = foresight_of(coordinator)
         plan = coordinator.plan
         counts = f"{len(fleet.regions)} regions, {fleet.validator_count} validators, {len(plan.tasks)} tasks"
         self._line(f"{coordinator.run}: {fleet.name}, mode {plan.mode.value}, {counts}")
@@ -106,7 +111,12 @@ class PlainScreen(SilentScreen):
         ended = any(isinstance(thing, Finish) for thing in things)
         if at >= self._next or ended:
             self._next = at + PLAIN_EVERY_S
-            self._line(progress_line(self._coordinator, at))
+            assert self._foresight is not None
+            for late in self._foresight.stragglers(at):
+                if late.task not in self._late:
+                    self._late.add(late.task)
+                    self._line(f"{at:7.1f}s  ! {late_line(late)}")
+            self._line(progress_line(self._coordinator, self._foresight, at))
 
     def _line(self, text: str) -> None:
         print(text, flush=True)  # noqa: T201  # this is the terminal
@@ -120,6 +130,7 @@ class LiveScreen(SilentScreen):
         from rich.live import Live
 
         self._coordinator: Coordinator | None = None
+        self._foresight: Foresight | None = None
         self._regions: tuple[str, ...] = ()
         self._trouble: list[str] = []
         self._drawn = 0.0
@@ -128,6 +139,7 @@ class LiveScreen(SilentScreen):
     def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
         """Draw the first picture."""
         self._coordinator = coordinator
+        self._foresight = foresight_of(coordinator)
         self._regions = tuple(region.name for region in fleet.regions)
 
     def see(self, at: float, things: Sequence[Event | Command]) -> None:
@@ -168,8 +180,11 @@ class LiveScreen(SilentScreen):
         for region in self._regions:
             row = states.get(region, {})
             table.add_row(region, *(_cell(row.get(phase)) for phase in phases))
-        trouble = [Text(line[:118], style="yellow") for line in self._trouble[-4:]]
-        return Group(table, Text(progress_line(self._coordinator, at), style="bold"), *trouble)
+        assert self._foresight is not None
+        late = [late_line(each) for each in self._foresight.stragglers(at)[:2]]
+        trouble = [Text(line[:118], style="yellow") for line in (*self._trouble[-4:], *late)]
+        line = progress_line(self._coordinator, self._foresight, at)
+        return Group(table, Text(line, style="bold"), *trouble)
 
 
 _STYLES = {
@@ -200,8 +215,19 @@ _SHORT = {
 }
 
 
-def progress_line(coordinator: Coordinator, at: float) -> str:
-    """One line: elapsed and remaining time, what is done, what binds, retries, limits that are held back."""
+def foresight_of(coordinator: Coordinator) -> Foresight:
+    """Looks ahead in the run of that coordinator."""
+    note = coordinator.view.notes.get(FORECAST) or {}
+    return Foresight(coordinator.scheduler, common=note.get("common", 0.0))
+
+
+def late_line(late: Straggler) -> str:
+    """A straggler and why, for a terminal."""
+    return f"{late.task} runs for {late.took_s:g} s, 9 of 10 end within {late.p90_s:g} s; {late.why}"
+
+
+def progress_line(coordinator: Coordinator, foresight: Foresight, at: float) -> str:
+    """One line: elapsed time and the end as it looks now, what is done, what binds, retries, limits that are held back."""
     scheduler = coordinator.scheduler
     total: Counter[TaskState] = Counter()
     parts = []
@@ -217,8 +243,9 @@ def progress_line(coordinator: Coordinator, at: float) -> str:
         extra.append(f"retries {coordinator.view.retries}")
     throttled = [limit for limit in scheduler.limits() if limit.throttled]
     extra += [f"{limit.name} throttled {limit.throttled}×" for limit in throttled[:2]]
-    if scheduler.finished is None:
-        extra.append(f"about {scheduler.remaining_s(at):.0f} s left")
+    ends = foresight.look(at)
+    if ends is not None:
+        extra.append(f"ends at {ends.text()}")
         extra.append(f"binds: {scheduler.bottleneck(at).text}")
     return f"{line} | {', '.join(extra)}"
 

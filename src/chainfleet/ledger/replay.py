@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chainfleet.model.errors import LedgerError
 from chainfleet.model.event import Command, Event, RunStarted, WakeAt
 from chainfleet.model.task import Plan
-from chainfleet.scheduling.scheduler import Scheduler
+from chainfleet.scheduling.scheduler import SEARCH, Scheduler
 
 from .codec import decode
 from .store import Record
@@ -27,45 +27,70 @@ class Replayed:
     processes: int
 
 
+class _Player:
+    """Feeds events to a scheduler and compares what it decides with what was recorded."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        self.scheduler: Scheduler | None = None
+        self.events = self.decisions = self.processes = 0
+        self._due: deque[Command] = deque()
+
+    def see(self, record: Record) -> None:
+        """Take one record of the log; LedgerError if it is not what would have happened."""
+        thing = decode(record.body)
+        if isinstance(thing, Plan):
+            self.plan = thing
+        elif isinstance(thing, _EVENTS):
+            self._tell(record, thing)
+        else:
+            decision = self._due.popleft() if self._due else None
+            if decision != thing:
+                raise _differs(record, f"recorded {thing}, now {decision}")
+            self.decisions += 1
+
+    def _tell(self, record: Record, event: Event) -> None:
+        if self._due:
+            raise _differs(record, f"a replay decides {self._due[0]} before it")
+        if isinstance(event, RunStarted):
+            if self.plan is None:
+                raise _differs(record, "a run begins before its plan")
+            self.scheduler = Scheduler(self.plan, effort=SEARCH)
+            self.processes += 1
+        if self.scheduler is None:
+            raise _differs(record, "an event comes before the run begins")
+        caused = self.scheduler.handle(event, record.at)
+        self._due.extend(c for c in caused if not isinstance(c, WakeAt))
+        self.events += 1
+
+    def check_end(self) -> None:
+        """Nothing more would have been decided."""
+        if self._due:
+            raise LedgerError(f"the log ends, yet a replay goes on with {self._due[0]}")
+
+
 def replay(records: Iterable[Record]) -> Replayed:
     """Drive a scheduler from the log of one run.
 
     Raises:
         LedgerError: a decision came out differently; the message names the record.
     """
-    plan: Plan | None = None
-    scheduler: Scheduler | None = None
-    due: deque[Command] = deque()
-    events = decisions = processes = 0
+    player = _play(records)
+    player.check_end()
+    return Replayed(player.events, player.decisions, player.processes)
+
+
+def replayed_scheduler(records: Iterable[Record]) -> Scheduler | None:
+    """The scheduler of a run as its log leaves it; None before the run has begun. Raises like `replay`."""
+    return _play(records).scheduler
+
+
+def _play(records: Iterable[Record]) -> _Player:
+    player = _Player()
     for record in records:
-        if record.kind != "record":
-            continue
-        thing = decode(record.body)
-        if isinstance(thing, Plan):
-            plan = thing
-        elif isinstance(thing, _EVENTS):
-            _none_left(record, due)
-            if isinstance(thing, RunStarted):
-                if plan is None:
-                    raise _differs(record, "a run begins before its plan")
-                scheduler, processes = Scheduler(plan), processes + 1
-            if scheduler is None:
-                raise _differs(record, "an event comes before the run begins")
-            due.extend(c for c in scheduler.handle(thing, record.at) if not isinstance(c, WakeAt))
-            events += 1
-        else:
-            decision = due.popleft() if due else None
-            if decision != thing:
-                raise _differs(record, f"recorded {thing}, now {decision}")
-            decisions += 1
-    if due:
-        raise LedgerError(f"the log ends, yet a replay goes on with {due[0]}")
-    return Replayed(events, decisions, processes)
-
-
-def _none_left(record: Record, due: deque[Command]) -> None:
-    if due:
-        raise _differs(record, f"a replay decides {due[0]} before it")
+        if record.kind == "record":
+            player.see(record)
+    return player
 
 
 def _differs(record: Record, what: str) -> LedgerError:

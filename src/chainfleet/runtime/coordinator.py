@@ -38,7 +38,7 @@ from chainfleet.model.event import (
     WakeAt,
 )
 from chainfleet.model.task import Plan, Task
-from chainfleet.scheduling.scheduler import Scheduler
+from chainfleet.scheduling.scheduler import SEARCH, Scheduler
 
 from .attempts import AttemptEnd
 from .outlook import outlook
@@ -115,7 +115,7 @@ class Coordinator:
     _last_commit: Future[int] | None = None
 
     def __post_init__(self) -> None:
-        self.scheduler = Scheduler(self.plan)
+        self.scheduler = Scheduler(self.plan, effort=SEARCH)
         self.view = self.earlier or RunView(self.run)
         self._offset_s = self.view.last
         if self.view.plan is None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from chainfleet.ledger.codec import encode
@@ -27,6 +28,7 @@ from chainfleet.scheduling.planning.selection import matches
 
 from .attempts import Surroundings, run_attempt
 from .coordinator import Coordinator, Observer
+from .foresight import FORECAST, first_forecast
 from .gates import decide_gate
 from .registry import Drivers
 from .state import StateFolder
@@ -169,17 +171,28 @@ async def start_run(
     make_observers: Callable[[Coordinator], Sequence[Observer]],
     *,
     undo: bool = False,
+    common: float = 0.0,
 ) -> RunResult:
     """Run a new plan to its end.
+
+    Args:
+        environment: to run it in.
+        plan: what to do.
+        run: its name.
+        make_observers: of the coordinator that runs it.
+        undo: whether tasks are undone.
+        common: spread of what the durations of one run have in common, see `forecast.Learned`.
 
     Raises:
         InputError: there is a run of that name.
     """
     if run in environment.ledger.runs():
         raise InputError(f"there is a run `{run}` already", way_out="give another name")
-    body = encode(plan)
-    environment.ledger.append([Entry(run, 0.0, "record", "", body)]).result()
-    return await _run(environment, plan, run, [RunStarted()], make_observers, undo=undo)
+    notes = {} if undo else {FORECAST: first_forecast(plan, common)}
+    entries = [Entry(run, 0.0, "record", "", encode(plan))]
+    entries += [Entry(run, 0.0, "note", name, json.dumps(note)) for name, note in notes.items()]
+    environment.ledger.append(entries).result()
+    return await _run(environment, plan, run, [RunStarted()], make_observers, undo=undo, notes=notes)
 
 
 async def continue_run(
@@ -228,6 +241,7 @@ async def _run(
     *,
     earlier: RunView | None = None,
     undo: bool = False,
+    notes: Mapping[str, Any] = MappingProxyType({}),
 ) -> RunResult:
     progress: dict[str, str] = {}
     drivers = Drivers()
@@ -253,6 +267,7 @@ async def _run(
         observed=coordinator.send,
         progress=progress.__setitem__,
     )
+    coordinator.view.notes.update(notes)
     coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:

@@ -38,16 +38,19 @@ def improved_order(
 
     Args:
         blueprint: of the plan.
-        simulate: makespan that an order comes to; both candidates are asked for.
+        simulate: makespan in microseconds that an order comes to; both candidates are asked for.
         effort: tasks placed in the search.
         seed: of the restarts.
     """
     if effort < 2 * blueprint.graph.size or not well_known(blueprint):
         return blueprint.order
+    plain_makespan = simulate(blueprint.order)
+    if plain_makespan <= blueprint.expected_makespan * (1 + _MARGIN):
+        return blueprint.order
     listing = Listing(blueprint.plan, blueprint.graph, blueprint.durations)
     plain = [-rank for rank in blueprint.ranks]
     found = order_by([-start for start in search(listing, plain, effort=effort, seed=seed).starts])
-    better = simulate(found) < simulate(blueprint.order) * (1 - _MARGIN)
+    better = simulate(found) < plain_makespan * (1 - _MARGIN)
     return found if better else blueprint.order
 
 

@@ -103,7 +103,9 @@ class Rehearsing:
 
     Args:
         blueprint: of the plan; many rehearsals may share it.
-        seed, sigma, faults, processors: see `rehearse`.
+        seed, sigma, faults: see `rehearse`.
+        processors: that attempts share; as many as they like if not given.
+        pace: factor on every duration, for what all of them have in common in one run.
         traced: whether to remember every task's moments; without, only the makespan and counts are known.
     """
 
@@ -115,6 +117,7 @@ class Rehearsing:
         sigma: float | None = None,
         faults: Faults | None = None,
         processors: Processors | None = None,
+        pace: float = 1.0,
         traced: bool = True,
     ) -> None:
         faults = faults or Faults()
@@ -130,7 +133,7 @@ class Rehearsing:
         self.group_ends = [0] * (len(blueprint.graph.regions) * len(PHASES))
         self.trace = Trace(self.engine) if traced else None
         self._gate = micros(faults.gate_s)
-        self._durations = Durations(blueprint, seed, faults, sigma)
+        self.durations = Durations(blueprint, seed, faults, sigma, pace)
         self._misfortune = Misfortune(blueprint, seed, faults)
         warden = Warden(blueprint, faults)
         self._warden = warden if warden.awake else None
@@ -141,8 +144,7 @@ class Rehearsing:
     def run(self) -> Finish:
         """Drive the engine until the run is over."""
         engine, agenda = self.engine, self._agenda
-        engine.now = 0
-        run_started(engine, RunStarted())
+        self.begin()
         engine.advance()
         while engine.finished is None:
             if not agenda:
@@ -153,6 +155,15 @@ class Rehearsing:
             self._happen(kind, task)
             engine.advance()
         return engine.finished
+
+    def begin(self) -> None:
+        """Bring the engine to the moment from which on it is rehearsed: the start of a run."""
+        self.engine.now = 0
+        run_started(self.engine, RunStarted())
+
+    def ends_at(self, moment: int, task: int) -> None:
+        """A running attempt will end well at that moment."""
+        heappush(self._agenda, (moment, _END, task))
 
     def _happen(self, kind: int, task: int) -> None:
         if kind == _WAKE:
@@ -192,7 +203,7 @@ class Rehearsing:
             self.throttled += 1
             lasts = failure.after
         else:
-            lasts = self._durations.sample(task, attempt)
+            lasts = self.durations.sample(task, attempt)
             if self._misfortune.possible:
                 failure = self._misfortune.strike(task, attempt, now, lasts)
                 lasts = lasts if failure is None else failure.after

@@ -39,6 +39,9 @@ from .rehearsal import improve
 from .speaking import Commands
 from .units import micros
 
+SEARCH = 30_000
+"""Effort of a deployment's own search for a better order: a fraction of a second, and none where nobody waits."""
+
 
 def _time_passed(engine: Engine, _: TimePassed) -> None:
     """Timers are looked at before every event; this one only has to be asked for again."""

@@ -129,11 +129,15 @@ class Durations:
         seed: of the world.
         faults: slow regions.
         sigma: spread of all durations; None takes each estimate's own, 0 makes them exact.
+        pace: factor on all of them.
     """
 
-    def __init__(self, blueprint: Blueprint, seed: int, faults: Faults, sigma: float | None) -> None:
+    def __init__(
+        self, blueprint: Blueprint, seed: int, faults: Faults, sigma: float | None, pace: float = 1.0
+    ) -> None:
         self._keys: Sequence[int] = blueprint.keys() if sigma != 0 else ()
-        self._expected: Sequence[int] = blueprint.durations
+        self._expected: Sequence[int] = ()
+        self.expect(blueprint.durations, pace)
         self._seed = seed
         graph = blueprint.graph
         self._sigma = blueprint.sigmas() if sigma is None else None
@@ -144,6 +148,10 @@ class Durations:
             if slow
             else {}
         )
+
+    def expect(self, durations: Sequence[int], pace: float) -> None:
+        """Draw around other durations from now on (microseconds by task)."""
+        self._expected = durations if pace == 1.0 else [stretched(each, pace) for each in durations]
 
     def sample(self, task: int, attempt: int) -> int:
         """Microseconds that an attempt takes when nothing fails; at least 1 for work."""

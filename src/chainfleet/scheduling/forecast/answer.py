@@ -8,7 +8,7 @@ from typing import Any
 
 from chainfleet.model.task import Mode
 
-from .document import claims_document, mode_document, tuned_document
+from .document import CLAIMED, claims_document, mode_document, tuned_document
 from .forecasting import forecast_mode
 from .learned import as_document
 from .question import Hands, Question
@@ -47,7 +47,8 @@ def forecast(
     for mode in modes or (question.mode or question.overrides.mode or question.fleet.deployment.mode,):
         asked = replace(question, mode=mode)
         found = forecast_mode(asked, hands)
-        tried = variations(asked, found, hands) if what_if else ()
+        others = () if len(modes) > 1 else tuple(Mode)  # Modes that are compared anyway need no variation.
+        tried = variations(asked, found, hands, modes=others) if what_if else ()
         out[mode.value] = mode_document(found, tried, recommend(found, tried) if what_if else "")
     fleet = question.fleet
     return {
@@ -62,6 +63,6 @@ def forecast(
         "time_scale": fleet.deployment.time_scale,
         "learned": as_document(question.learned) if question.profile is None else {},
         "modes": out,
-        "claims": claims_document(out),
+        "claims": claims_document(out) if (len(fleet.regions), fleet.validator_count) == CLAIMED else [],
         "tuned": None if risk is None else tuned_document(tune(question, risk, hands)),
     }

@@ -22,6 +22,10 @@ CLAIMS_MIN: Mapping[str, tuple[float, float]] = {
 """What the strategy claims for 24 regions and 48 validators, in minutes."""
 
 
+CLAIMED = (24, 48)
+"""Regions and validators that the claims are about."""
+
+
 def mode_document(forecast: Forecast, found: Sequence[Variation], recommendation: str) -> dict[str, Any]:
     """The forecast of one mode."""
     summary = forecast.summary

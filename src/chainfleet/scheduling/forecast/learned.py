@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import exp, log, sqrt
-from statistics import median
+from statistics import median, stdev
 
 from chainfleet.model.task import Estimate, Plan, TaskKind
 
@@ -22,8 +22,11 @@ RECENT = 200
 _SPREAD = 1.4826
 _LEAST, _MOST = 0.02, 1.0
 
-Took = tuple[str, str | None, float]
-"""An action (`besu/start`), its region, and the seconds that an attempt took which changed something."""
+Took = tuple[str, str, str | None, float]
+"""A run, an action (`besu/start`), its region, and the seconds that an attempt took which changed something."""
+
+UNKNOWN = 0.05
+"""Spread of what runs have in common where there are too few of them to tell."""
 
 
 class Learned:
@@ -31,30 +34,39 @@ class Learned:
 
     Attributes:
         actions: estimate of each action over all regions.
+        common: spread of what all durations of one run have in common: slow days of a cloud, a busy machine.
     """
 
     def __init__(self, history: Iterable[Took]) -> None:
-        took: dict[str, list[tuple[str | None, float]]] = defaultdict(list)
-        for action, region, seconds in history:
+        took: dict[str, list[tuple[str, str | None, float]]] = defaultdict(list)
+        for run, action, region, seconds in history:
             if seconds > 0:
-                took[action].append((region, log(seconds)))
+                took[action].append((run, region, log(seconds)))
+        self._off: dict[str, list[float]] = defaultdict(list)
         self.actions: dict[str, Estimate] = {}
         self._regions: dict[tuple[str, str], float] = {}
         for action, seen in sorted(took.items()):
             if len(seen) >= ENOUGH:
                 self._learn(action, seen[-RECENT:])
+        self.common = self._common() if self.actions else 0.0
 
     def __bool__(self) -> bool:
         return bool(self.actions)
 
-    def _learn(self, action: str, seen: Sequence[tuple[str | None, float]]) -> None:
-        middle = median(value for _, value in seen)
+    def _common(self) -> float:
+        """Spread of the runs' own medians, each over everything that was done in that run."""
+        medians = [median(off) for off in self._off.values()]
+        return max(0.01, min(0.5, stdev(medians))) if len(medians) >= ENOUGH else UNKNOWN
+
+    def _learn(self, action: str, seen: Sequence[tuple[str, str | None, float]]) -> None:
+        middle = median(value for _, _, value in seen)
         by_region: dict[str, list[float]] = defaultdict(list)
-        for region, value in seen:
+        for run, region, value in seen:
+            self._off[run].append(value - middle)
             if region is not None:
                 by_region[region].append(value - middle)
         factors = {region: median(off) * len(off) / (len(off) + SHRINK) for region, off in by_region.items()}
-        rest = [value - middle - factors.get(region or "", 0.0) for region, value in seen]
+        rest = [value - middle - factors.get(region or "", 0.0) for _, region, value in seen]
         spread = _SPREAD * median(abs(value) for value in rest)
         # The median of few absolute deviations is itself uncertain; the root mean square sees the tails.
         rms = sqrt(sum(value * value for value in rest) / len(rest))

@@ -75,7 +75,8 @@ class Question:
         faults = self.faults if isinstance(self.faults, Faults) else named_faults(self.faults, blueprint)
         faults.check(blueprint)
         cpu_s = CPU_S if self.cores else {}
-        return World(faults, Processors(self.cores, cpu_s))
+        common = 0.0 if self.profile is not None else self.learned.common
+        return World(faults, Processors(self.cores, cpu_s), common=common)
 
 
 @dataclass(frozen=True, slots=True)

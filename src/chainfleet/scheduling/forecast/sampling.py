@@ -13,6 +13,7 @@ from ..rehearsal import Rehearsing
 from ..retry import mix
 from ..tracing import Step
 from ..world import Faults, Processors
+from .luck import pace_of
 
 VERDICTS = tuple(Verdict)
 _WHICH = 97
@@ -20,11 +21,19 @@ _WHICH = 97
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all rehearsals of a forecast share: faults, processors, spread (None: each estimate's own)."""
+    """What all rehearsals of a forecast share.
+
+    Attributes:
+        faults: what goes wrong.
+        processors: that attempts share.
+        sigma: spread of durations; None takes each estimate's own.
+        common: spread of what all durations of one run have in common.
+    """
 
     faults: Faults = field(default_factory=Faults)
     processors: Processors = field(default_factory=Processors)
     sigma: float | None = None
+    common: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +80,11 @@ def play(batch: Batch) -> list[Sample]:
 
 def play_again(blueprint: Blueprint, world: World, seed: int, number: int, *, traced: bool) -> Rehearsing:
     """One rehearsal of a forecast, run to its end."""
+    luck = mix(seed, number, _WHICH) >> 1
     rehearsing = Rehearsing(
         blueprint,
-        seed=mix(seed, number, _WHICH) >> 1,
+        seed=luck,
+        pace=pace_of(luck, world.common),
         sigma=world.sigma,
         faults=world.faults,
         processors=world.processors,

@@ -140,7 +140,7 @@ def _groups(blueprint: Blueprint) -> tuple[dict[str, list[int]], dict[str, list[
     """Indices of region × phase by phase and by region, of those that have tasks."""
     by_phase: dict[str, list[int]] = defaultdict(list)
     by_region: dict[str, list[int]] = defaultdict(list)
-    for group in sorted(set(blueprint.graph.group)):
+    for group in sorted(set(blueprint.graph.group), key=lambda g: (g % len(PHASES), g)):
         by_phase[PHASES[group % len(PHASES)].value].append(group)
         region = blueprint.graph.regions[group // len(PHASES)]
         if region is not None:

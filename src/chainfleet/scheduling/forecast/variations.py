@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chainfleet.model.fleet import Ceilings, Fleet
@@ -52,12 +52,14 @@ class _Try:
     costs: bool = False
 
 
-def variations(question: Question, forecast: Forecast, hands: Hands) -> tuple[Variation, ...]:
-    """Try the changes that could matter, in the same world."""
+def variations(
+    question: Question, forecast: Forecast, hands: Hands, *, modes: Sequence[Mode] = tuple(Mode)
+) -> tuple[Variation, ...]:
+    """Try the changes that could matter, in the same world; the other modes only as far as they are named."""
     runs = min(RUNS, question.runs)
     base = summary_of(forecast.plan, forecast.world, question, hands, runs=runs)
     out = []
-    for attempt in _tries(question, forecast):
+    for attempt in _tries(question, forecast, modes):
         plan = attempt.alter(attempt.question.plan())
         world = attempt.question.world(Blueprint(plan))
         out.append(_compare(attempt, base, summary_of(plan, world, attempt.question, hands, runs=runs)))
@@ -88,7 +90,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if abs(seconds) < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _tries(question: Question, forecast: Forecast) -> Iterator[_Try]:
+def _tries(question: Question, forecast: Forecast, modes: Sequence[Mode]) -> Iterator[_Try]:
     mode = forecast.plan.mode
     declared = question.overrides.ceilings or question.fleet.deployment.ceilings
     ceilings = ceilings_of(mode, declared)
@@ -106,7 +108,7 @@ def _tries(question: Question, forecast: Forecast) -> Iterator[_Try]:
     )
     if question.cores:
         yield _Try("twice the cores", replace(question, cores=2 * question.cores), costs=True)
-    for other in Mode:
+    for other in modes:
         if other is not mode:
             yield _Try(f"mode {other.value}", replace(question, mode=other), setting=f"--mode {other.value}")
 

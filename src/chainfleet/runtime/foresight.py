@@ -1,0 +1,139 @@
+"""Forecasts with effects around them: what the ledger remembers, all cores, and the run that goes on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from chainfleet.ledger.history import took
+from chainfleet.ledger.lease import holder_of
+from chainfleet.ledger.projection import RunView
+from chainfleet.ledger.replay import replayed_scheduler
+from chainfleet.ledger.store import Ledger
+from chainfleet.model.event import Verdict
+from chainfleet.model.task import Plan
+from chainfleet.scheduling.forecast import Hands, Learned
+from chainfleet.scheduling.forecast.outlook import Interval, Straggler, interval, outlook, stragglers
+from chainfleet.scheduling.forecast.sampling import World, sample
+from chainfleet.scheduling.scheduler import Scheduler
+
+from .state import StateFolder
+
+FORECAST = "forecast"
+"""Name of the note in the ledger that keeps a run's first forecast."""
+
+FIRST_SAMPLES = 60
+LIVE_SAMPLES = 16
+SHARE = 0.02
+"""Share of the coordinator's time that outlooks may take."""
+
+LEAST_EVERY_S = 1.0
+
+
+def learned_from(state: StateFolder, fleet_name: str) -> Learned:
+    """What an environment's ledger knows of durations; nothing where there is no ledger."""
+    if not state.ledger.exists():
+        return Learned(())
+    ledger = Ledger(state.ledger, fleet_name)
+    try:
+        return Learned(took(ledger))
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def all_cores() -> Iterator[Hands]:
+    """Hands that use every core: processes that are forked, where no other thread could be caught in a lock."""
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2 or threading.active_count() > 1:
+        yield Hands()
+        return
+    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
+        yield Hands(pool.map, cores)
+
+
+def first_forecast(plan: Plan, common: float) -> dict[str, float]:
+    """When a run of that plan will end, in seconds from its start, told before it begins; kept with the run.
+
+    Args:
+        plan: what will be run.
+        common: spread of what the durations of one run have in common.
+    """
+    samples = sample(plan, World(common=common), runs=FIRST_SAMPLES, seed=0)
+    found = interval([each.makespan for each in samples])
+    return {"low_s": found.low_s, "p50_s": found.p50_s, "high_s": found.high_s, "common": common}
+
+
+@dataclass(slots=True)
+class Foresight:
+    """Looks ahead while a run goes on, as often as its share of the time allows.
+
+    Attributes:
+        scheduler: of the run.
+        common: spread of what durations of one run have in common.
+        spent_s: seconds of this process that looking ahead has taken.
+    """
+
+    scheduler: Scheduler
+    common: float = 0.0
+    spent_s: float = 0.0
+    _last: Interval | None = None
+    _next: float = 0.0
+
+    def look(self, now: float) -> Interval | None:
+        """The outlook at that moment (seconds on the run's axis), perhaps the last one; None once it is over."""
+        if self.scheduler.finished is not None:
+            return None
+        if self._last is None or now >= self._next:
+            clock = time.perf_counter()
+            self._last = outlook(self.scheduler.engine, now, samples=LIVE_SAMPLES, common=self.common)
+            cost = time.perf_counter() - clock
+            self.spent_s += cost
+            self._next = now + max(LEAST_EVERY_S, cost / SHARE)
+        return self._last
+
+    def stragglers(self, now: float) -> list[Straggler]:
+        """Who is late at that moment."""
+        return [] if self.scheduler.finished is not None else stragglers(self.scheduler.engine, now)
+
+
+def outlook_of_run(state: StateFolder, fleet_name: str, run: str) -> tuple[Interval, list[Straggler]] | None:
+    """The outlook of a run that another process carries out, read from its ledger; None if nobody does.
+
+    Raises:
+        LedgerError: the log does not replay.
+    """
+    if holder_of(state.ledger) is None:
+        return None
+    ledger = Ledger(state.ledger, fleet_name)
+    try:
+        records = list(ledger.records(run))
+        learned = Learned(took(ledger))
+    finally:
+        ledger.close()
+    scheduler = replayed_scheduler(records)
+    if scheduler is None or scheduler.finished is not None:
+        return None
+    now = records[-1].at + max(0.0, time.time() - records[-1].wall)
+    found = outlook(scheduler.engine, now, common=learned.common)
+    return found, stragglers(scheduler.engine, now)
+
+
+def error_document(view: RunView) -> dict[str, Any] | None:
+    """How far off the forecast was that was made at the start; None if there was none, or the run was cut short."""
+    forecast, took_s = view.notes.get(FORECAST), view.last
+    if forecast is None or view.finish is None or view.finish.verdict is Verdict.CANCELLED:
+        return None
+    return {
+        **{name: round(value, 2) for name, value in forecast.items()},
+        "took_s": round(took_s, 2),
+        "error": round(took_s / forecast["p50_s"] - 1, 4) if forecast["p50_s"] else 0.0,
+        "inside": forecast["low_s"] <= took_s <= forecast["high_s"],
+    }

@@ -1,0 +1,126 @@
+"""The outlook of a run that goes on: when it will end, how sure that is, and who is late."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chainfleet.model.task import Estimate
+
+from ..continuing import Continuing
+from ..engine import Engine
+from ..retry import mix
+from ..units import micros, seconds
+from .learned import p90
+from .luck import pace_of
+from .summary import quantile
+
+SAMPLES = 32
+"""Rehearsals of the rest of a run; each takes some milliseconds for two hundred tasks."""
+
+_WHICH = 98
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """When a run ends, in seconds on its axis: eight of ten outcomes lie between `low_s` and `high_s`."""
+
+    low_s: float
+    p50_s: float
+    high_s: float
+
+    def text(self) -> str:
+        """For a terminal, e.g. `20.3 s (18.9-22.4)`."""
+        if self.p50_s < 180:
+            return f"{self.p50_s:.1f} s ({self.low_s:.1f}-{self.high_s:.1f})"
+        return f"{self.p50_s / 60:.1f} min ({self.low_s / 60:.1f}-{self.high_s / 60:.1f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """A running attempt that takes longer than nine of ten of its kind.
+
+    Attributes:
+        took_s: how long it has run; `expected_s` the median that was expected, `p90_s` what nine of ten stay below.
+        why: what is known of its twins.
+    """
+
+    task: str
+    took_s: float
+    expected_s: float
+    p90_s: float
+    why: str
+
+
+def interval(makespans: list[int]) -> Interval:
+    """Of rehearsed moments in microseconds."""
+    ordered = sorted(makespans)
+    return Interval(*(seconds(quantile(ordered, share)) for share in (0.1, 0.5, 0.9)))
+
+
+def outlook(
+    engine: Engine, now: float, *, samples: int = SAMPLES, seed: int = 0, common: float = 0.0
+) -> Interval:
+    """When the run of that engine will end, as it looks now.
+
+    Args:
+        engine: of the run; it is copied, not touched.
+        now: seconds on the run's axis.
+        samples: rehearsals of what is left.
+        seed: of what is still to come.
+        common: spread of what all durations of one run have in common (standard deviation of its logarithm).
+    """
+    ends = []
+    for number in range(samples):
+        luck = mix(seed, number, _WHICH) >> 1
+        run = Continuing(engine, micros(now), seed=luck, pace=pace_of(luck, common))
+        run.run()
+        ends.append(run.makespan)
+    return interval(ends)
+
+
+def stragglers(engine: Engine, now: float) -> list[Straggler]:
+    """Running attempts that are late, the latest first."""
+    sigmas, moment = engine.blueprint.sigmas(), max(engine.now, micros(now))
+    found = []
+    for task, since in engine.running.items():
+        expected = seconds(engine.blueprint.durations[task])
+        took, late = seconds(moment - since), p90(Estimate(expected, sigmas[task]))
+        if expected and took > late:
+            why = _twins(engine, task)
+            found.append(Straggler(engine.graph.names[task], round(took, 1), expected, round(late, 1), why))
+    return sorted(found, key=lambda each: (each.expected_s - each.took_s, each.task))
+
+
+def _twins(engine: Engine, task: int) -> str:
+    graph = engine.graph
+    twin = graph.twin[task]
+    others = [t for t in range(graph.size) if twin and graph.twin[t] == twin and t != task]
+    if not others:
+        return "there is nothing to compare it with"
+    states: Mapping[str, int] = _count(engine, others)
+    failed = engine.failures.get(task, 0)
+    again = f"; it has failed {failed} times before" if failed else ""
+    done, running = states.get("over", 0), states.get("running", 0)
+    if done > len(others) // 2:
+        return f"{done} of its {len(others)} twins are over: this region is slow{again}"
+    return f"{running} of its {len(others)} twins run as well: all of them are slow{again}"
+
+
+def _count(engine: Engine, tasks: list[int]) -> dict[str, int]:
+    out: dict[str, int] = defaultdict(int)
+    for task in tasks:
+        out["running" if task in engine.running else "over" if engine.attempts[task] else "waiting"] += 1
+    return out
+
+
+def outlook_document(found: Interval, late: list[Straggler]) -> dict[str, Any]:
+    """An outlook as plain data."""
+    return {
+        "low_s": round(found.low_s, 1),
+        "p50_s": round(found.p50_s, 1),
+        "high_s": round(found.high_s, 1),
+        "stragglers": [asdict(each) for each in late],
+    }
