@@ -41,6 +41,8 @@ COMMANDS = [
     "destroy",
     "status",
     "emulator",
+    "rehearse",
+    "forecast",
     "pause",
     "drain",
     "cancel",
@@ -247,3 +249,41 @@ def test_a_missing_tool_is_told_before_anything_is_begun(
     assert ended.value.code == 3
     assert "way out: install OpenTofu" in capsys.readouterr().err
     assert not state.exists()
+
+
+def test_rehearse_compares_the_modes_and_writes_a_page(tmp_path: Path) -> None:
+    arguments = ("rehearse", str(EXAMPLE), "--mode", "all", "--runs", "5", "--profile", "strategy")
+    done = run(*arguments, "--html", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "the strategy says ultra takes 20-40 min: inside" in done.stdout
+    assert "recommended    mode" not in done.stdout, "the modes are compared above"
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 8
+    assert "http" not in page, "the page needs nothing else"
+    document = json.loads(run(*arguments, "--json", cwd=tmp_path).stdout)
+    assert document["modes"]["ultra"]["p50_s"] < document["modes"]["standard"]["p50_s"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--faults", "strom"), "did you mean `storm`"),
+        (("--profile", "fast"), "no profile of durations is called `fast`"),
+        (("--runs", "0"), "0 rehearsals can't be"),
+        (("--mode", "turbo"), "--mode turbo: not known"),
+        (("--memory", "10"), "needs 90 of machine/memory"),
+        (("--waves", "0"), "names no region"),
+    ],
+)
+def test_what_can_not_be_rehearsed_is_one_clear_error(arguments: tuple[str, ...], said: str) -> None:
+    done = run("rehearse", str(EXAMPLE), *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not done.stdout
+
+
+def test_forecast_without_a_run_tells_of_the_next_one(tmp_path: Path) -> None:
+    done = run("forecast", str(EXAMPLE), "--state", str(tmp_path / "none"))
+    assert done.returncode == 0, done.stderr
+    assert "no run goes on; the next one:" in done.stdout
+    assert not (tmp_path / "none").exists(), "looking ahead makes nothing"

@@ -21,6 +21,7 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Mode, Plan, Task, TaskKind
 from chainfleet.runtime import operations
 from chainfleet.runtime.asking import ask
+from chainfleet.runtime.foresight import error_document, learned_from, outlook_of_run
 from chainfleet.runtime.operations import (
     Environment,
     RunResult,
@@ -291,3 +292,39 @@ def test_a_task_is_skipped_on_request_and_the_run_replays(
 def test_nobody_to_ask_is_one_clear_error(tmp_path: Path, fast: Fleet) -> None:
     with pytest.raises(InputError, match="no process runs"):
         ask(StateFolder(tmp_path), fast.name, Request(Ask.DRAIN))
+
+
+def test_a_run_says_how_far_off_its_forecast_was_and_the_next_one_learns(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
+    driver.seconds = 0.1
+    plan = make_plan(fast, "r1")
+    result = run(environment, plan)
+    off = error_document(result.view)
+    assert off is not None
+    assert off["low_s"] <= off["p50_s"] <= off["high_s"]
+    assert off["error"] == pytest.approx(off["took_s"] / off["p50_s"] - 1, abs=0.02)
+    assert error_document(read_run(environment.state, fast.name)) == off
+    learned = learned_from(environment.state, fast.name)
+    assert learned.actions["besu/start"].median_s == pytest.approx(0.1, rel=0.3)
+    cut = run(environment, learned.applied(plan), "2-deploy")
+    assert cut.view.notes["forecast"]["p50_s"] > 0
+
+
+def test_what_runs_elsewhere_is_looked_ahead_at_from_its_ledger(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
+    driver.seconds = 0.1
+    seen = []
+
+    class Asking:
+        def see(self, at: float, things: Sequence[object]) -> None:
+            if at > 0.3 and not seen:
+                seen.append(outlook_of_run(environment.state, fast.name, "r-deploy"))
+
+    result = asyncio.run(start_run(environment, make_plan(fast, "r1"), "r-deploy", lambda _c: [Asking()]))
+    assert seen[0] is not None
+    found, _ = seen[0]
+    assert 0.3 < found.low_s <= found.p50_s <= found.high_s
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert outlook_of_run(environment.state, fast.name, "r-deploy") is None, "it is over"

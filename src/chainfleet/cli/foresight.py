@@ -21,7 +21,7 @@ from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import PolicyOptions, TargetOptions, load
 from chainfleet.scheduling.forecast import Learned, Question, Risk, forecast
 from chainfleet.scheduling.forecast.faults import FAULT_NAMES, faults_from
-from chainfleet.scheduling.forecast.outlook import outlook_document
+from chainfleet.scheduling.forecast.outlook import late_lines, outlook_document
 from chainfleet.scheduling.forecast.profiles import NAMED, named_profile, profile_from
 from chainfleet.scheduling.forecast.variations import duration
 from chainfleet.scheduling.planning import Machine
@@ -86,8 +86,8 @@ def run_forecast(path: Path, state: Path | None, *, as_json: bool) -> None:
                 typer.echo(json.dumps(document, indent=1))
                 return
             typer.echo(f"{run} ends at {found[0].text()} from its start, 8 of 10 times in that range")
-            for late in found[1]:
-                typer.echo(f"  late: {late.task}, {late.took_s:g} s of {late.expected_s:.1f} s; {late.why}")
+            for line in late_lines(found[1]).values():
+                typer.echo(f"  late: {line}")
             return
     fleet, learned = _known(loaded, folder)
     question = Question(fleet, loaded.revision, runs=SHORT_RUNS, learned=learned)

@@ -15,7 +15,7 @@ from chainfleet.model.task import Phase
 from chainfleet.runtime.foresight import outlook_of_run
 from chainfleet.runtime.operations import failed_tasks, read_run
 from chainfleet.runtime.targets import TargetOptions, load
-from chainfleet.scheduling.forecast.outlook import Interval, outlook_document
+from chainfleet.scheduling.forecast.outlook import Interval, Straggler, late_lines, outlook_document
 
 from .summary import failure_lines
 from .views import SYMBOLS
@@ -101,7 +101,7 @@ def _print(document: dict[str, Any], view: RunView) -> None:
         )
     if view.finish is None and document["outlook"] is None:
         typer.echo("not finished: `chainfleet resume` goes on, if no process runs it")
-    elif view.finish.verdict is not Verdict.SUCCEEDED:
+    elif view.finish is not None and view.finish.verdict is not Verdict.SUCCEEDED:
         typer.echo("`chainfleet retry` tries again what failed")
 
 
@@ -110,5 +110,5 @@ def _print_outlook(outlook: dict[str, Any] | None) -> None:
         return
     ends = Interval(outlook["low_s"], outlook["p50_s"], outlook["high_s"])
     typer.echo(f"ends at {ends.text()} from its start, 8 of 10 times in that range")
-    for late in outlook["stragglers"]:
-        typer.echo(f"late: {late['task']} runs for {late['took_s']:g} s; {late['why']}")
+    for line in late_lines([Straggler(**late) for late in outlook["stragglers"]]).values():
+        typer.echo(f"late: {line}")

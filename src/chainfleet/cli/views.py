@@ -15,7 +15,7 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Phase
 from chainfleet.runtime.coordinator import Coordinator
 from chainfleet.runtime.foresight import FORECAST, Foresight
-from chainfleet.scheduling.forecast.outlook import Straggler
+from chainfleet.scheduling.forecast.outlook import late_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -112,10 +112,10 @@ class PlainScreen(SilentScreen):
         if at >= self._next or ended:
             self._next = at + PLAIN_EVERY_S
             assert self._foresight is not None
-            for late in self._foresight.stragglers(at):
-                if late.task not in self._late:
-                    self._late.add(late.task)
-                    self._line(f"{at:7.1f}s  ! {late_line(late)}")
+            for action, line in late_lines(self._foresight.stragglers(at)).items():
+                if action not in self._late:
+                    self._late.add(action)
+                    self._line(f"{at:7.1f}s  ! {line}")
             self._line(progress_line(self._coordinator, self._foresight, at))
 
     def _line(self, text: str) -> None:
@@ -181,7 +181,7 @@ class LiveScreen(SilentScreen):
             row = states.get(region, {})
             table.add_row(region, *(_cell(row.get(phase)) for phase in phases))
         assert self._foresight is not None
-        late = [late_line(each) for each in self._foresight.stragglers(at)[:2]]
+        late = list(late_lines(self._foresight.stragglers(at)).values())[:2]
         trouble = [Text(line[:118], style="yellow") for line in (*self._trouble[-4:], *late)]
         line = progress_line(self._coordinator, self._foresight, at)
         return Group(table, Text(line, style="bold"), *trouble)
@@ -219,11 +219,6 @@ def foresight_of(coordinator: Coordinator) -> Foresight:
     """Looks ahead in the run of that coordinator."""
     note = coordinator.view.notes.get(FORECAST) or {}
     return Foresight(coordinator.scheduler, common=note.get("common", 0.0))
-
-
-def late_line(late: Straggler) -> str:
-    """A straggler and why, for a terminal."""
-    return f"{late.task} runs for {late.took_s:g} s, 9 of 10 end within {late.p90_s:g} s; {late.why}"
 
 
 def progress_line(coordinator: Coordinator, foresight: Foresight, at: float) -> str:

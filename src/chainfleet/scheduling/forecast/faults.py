@@ -17,13 +17,10 @@ from ..world import Change, Faults
 
 
 def _throttled(plan: Blueprint) -> Faults:
-    """The other side grants a third of its documented rates for a quarter of the run."""
+    """The other side grants a third of its documented rates, until a third of the run is over."""
     expected = seconds(plan.expected_makespan)
     buckets = [limit for limit in plan.plan.limits if limit.kind is LimitKind.TOKENS]
-    changes = {
-        b.name: (Change(0.05 * expected, b.rate_per_s / 3), Change(0.3 * expected, b.rate_per_s))
-        for b in buckets
-    }
+    changes = {b.name: (Change(0.0, b.rate_per_s / 3), Change(0.3 * expected, b.rate_per_s)) for b in buckets}
     return Faults(real_limits=changes, retry_after_s=0.01 * expected)
 
 

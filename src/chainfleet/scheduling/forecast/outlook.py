@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from .summary import quantile
 
 SAMPLES = 32
 """Rehearsals of the rest of a run; each takes some milliseconds for two hundred tasks."""
+
+MATTERS = 0.02
+"""Share of the whole run by which an attempt must be late before anybody is told."""
 
 _WHICH = 98
 
@@ -84,11 +87,12 @@ def outlook(
 def stragglers(engine: Engine, now: float) -> list[Straggler]:
     """Running attempts that are late, the latest first."""
     sigmas, moment = engine.blueprint.sigmas(), max(engine.now, micros(now))
+    matters = MATTERS * seconds(engine.blueprint.expected_makespan)
     found = []
     for task, since in engine.running.items():
-        expected = seconds(engine.blueprint.durations[task])
+        expected = seconds(max(engine.blueprint.durations[task], engine.durations[task]))
         took, late = seconds(moment - since), p90(Estimate(expected, sigmas[task]))
-        if expected and took > late:
+        if expected and took > late + matters:
             why = _twins(engine, task)
             found.append(Straggler(engine.graph.names[task], round(took, 1), expected, round(late, 1), why))
     return sorted(found, key=lambda each: (each.expected_s - each.took_s, each.task))
@@ -114,6 +118,23 @@ def _count(engine: Engine, tasks: list[int]) -> dict[str, int]:
     for task in tasks:
         out["running" if task in engine.running else "over" if engine.attempts[task] else "waiting"] += 1
     return out
+
+
+def late_lines(late: Sequence[Straggler]) -> dict[str, str]:
+    """One line for each action that is late somewhere, by action: what is slow alike is one thing to look at."""
+    by_action: dict[str, list[Straggler]] = defaultdict(list)
+    for each in late:
+        by_action[each.task.rsplit("/", 1)[0]].append(each)
+    lines = {}
+    for action, group in by_action.items():
+        worst = group[0]
+        subject = worst.task.rsplit("/", 1)[1]
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        lines[action] = (
+            f"{action} of {subject}{more} runs for {worst.took_s:g} s, "
+            f"9 of 10 end within {worst.p90_s:g} s; {worst.why}"
+        )
+    return lines
 
 
 def outlook_document(found: Interval, late: list[Straggler]) -> dict[str, Any]:

@@ -103,8 +103,9 @@ def tune(question: Question, risk: Risk, hands: Hands) -> Tuned:
     best = min(_starts(declared, risk), key=lambda q: (search.cost(q), repr(q.overrides)))
     if search.cost(best) == float("inf"):
         raise InputError(
-            f"no setting keeps the risk: {search.summary(best).chance_degraded:.0%} of the runs end degraded",
-            way_out="allow more, or fewer regions",
+            f"no setting keeps the risk: {search.summary(best).chance_degraded:.0%} of the runs end degraded, "
+            f"{exposure(best.plan()):.0%} of the validators start together",
+            way_out="allow more of either",
         )
     for _ in range(ROUNDS):
         found = _round(search, best)
@@ -120,8 +121,9 @@ def _starts(question: Question, risk: Risk) -> Iterator[Question]:
     for mode in (Mode.ULTRA, Mode.MAX):
         yield replace(question, mode=mode)
         if risk.exposed < 1:
-            share = max(1, int(100 * risk.exposed))
-            waves = (f"{share}%",) * (99 // share)
+            regions = len(question.fleet.regions)
+            size = max(1, int(regions * risk.exposed))
+            waves = (size,) * ((regions - 1) // size)
             yield replace(question, mode=mode, overrides=replace(question.overrides, waves=waves))
 
 

@@ -1,0 +1,221 @@
+"""A fleet is rehearsed: the same seed says the same, the strategy's claims come out, wrong questions are refused."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from chainfleet.model.errors import InputError, PlanError
+from chainfleet.model.fleet import Fleet
+from chainfleet.model.task import Estimate, Mode
+from chainfleet.scheduling.blueprint import Blueprint
+from chainfleet.scheduling.forecast import Hands, Learned, Question, Risk, forecast
+from chainfleet.scheduling.forecast.faults import FAULT_NAMES, faults_from, named_faults
+from chainfleet.scheduling.forecast.profiles import STRATEGY, named_profile, profile_from
+from chainfleet.scheduling.planning import Machine, Overrides
+from chainfleet.scheduling.world import Change, Faults
+
+
+def small(fleet: Fleet, regions: int = 6) -> Fleet:
+    return fleet.model_copy(update={"regions": fleet.regions[:regions]})
+
+
+def text(question: Question, hands: Hands | None = None) -> str:
+    return json.dumps(forecast(question, what_if=False, hands=hands or Hands()), sort_keys=True)
+
+
+def test_the_same_seed_gives_the_same_bytes_however_it_is_shared_out(chain_138: Fleet) -> None:
+    question = Question(small(chain_138), "r1", runs=30, seed=7, faults="storm")
+    once = text(question)
+    assert text(question) == once
+    assert text(question, Hands(map, 7)) == once
+    with ProcessPoolExecutor(2) as pool:
+        assert text(question, Hands(pool.map, 2)) == once
+    assert text(replace(question, seed=8)) != once
+
+
+def test_known_bytes(chain_138: Fleet) -> None:
+    """The same on every machine: figures that were written down once."""
+    document = forecast(Question(small(chain_138), "r1", runs=20, profile=STRATEGY), what_if=False)
+    ultra = document["modes"]["ultra"]
+    assert (ultra["p50_s"], ultra["p90_s"], ultra["lower_bound_s"]) == KNOWN
+
+
+KNOWN = (1318.1447, 1406.8324, 1280.0)
+
+
+def test_all_of_the_strategys_claims_come_out_of_one_set_of_durations(chain_138: Fleet) -> None:
+    question = Question(chain_138, "r1", runs=15, profile=named_profile("strategy"))
+    document = forecast(question, modes=tuple(Mode), what_if=False)
+    assert {claim["mode"]: claim["verdict"] for claim in document["claims"]} == dict.fromkeys(
+        (mode.value for mode in Mode), "inside"
+    )
+    spans = [document["modes"][mode.value]["p50_s"] for mode in Mode]
+    assert spans == sorted(spans, reverse=True), "each mode is faster than the one before"
+
+
+def test_the_answer_has_every_figure(chain_138: Fleet) -> None:
+    answer = forecast(Question(small(chain_138), "r1", runs=40, faults="flaky"))["modes"]["ultra"]
+    for key in ("p50_s", "p90_s", "p99_s", "lower_bound_s", "bound_by", "critical_path", "calls_per_success"):
+        assert key in answer
+    assert answer["lower_bound_s"] < answer["p50_s"] <= answer["p90_s"] <= answer["p99_s"]
+    assert answer["calls_per_success"] == pytest.approx(1.05, abs=0.03)
+    assert sum(share["share"] for share in answer["critical_path"]) == pytest.approx(1, abs=0.01)
+    assert sum(answer["histogram"]["counts"]) == 40
+    assert sum(answer["chances"].values()) == pytest.approx(1)
+    assert set(answer["regions"]) == {region.name for region in small(chain_138).regions}
+    ends = [phase["p50_s"] for phase in answer["phases"].values()]
+    assert max(ends) <= answer["p99_s"]
+    assert max(bar["end_s"] for bar in answer["gantt"]) == pytest.approx(answer["chain"][-1]["end_s"])
+
+
+def test_what_if_finds_the_ceiling_that_binds(chain_138: Fleet) -> None:
+    tight = chain_138.deployment.ceilings.model_copy(update={"besu": 2})
+    question = Question(small(chain_138), "r1", runs=40, overrides=Overrides(ceilings=tight))
+    answer = forecast(question)["modes"]["ultra"]
+    assert answer["constraints"][0]["limit"] == "besu/slots"
+    gains = {variation["change"]: variation["gain_p90_s"] for variation in answer["what_if"]}
+    assert gains["besu 2 → 4 at once"] > 60
+    assert gains["contracts 2 → 4 at once"] == pytest.approx(0, abs=5)
+    assert gains["mode sequential"] < 0
+    assert answer["recommendation"].startswith("besu 2 → 4 at once (--ceiling besu=4)")
+
+
+def test_tuning_opens_what_binds_and_closes_what_does_not(chain_138: Fleet) -> None:
+    tight = chain_138.deployment.ceilings.model_copy(update={"besu": 2})
+    question = Question(small(chain_138), "r1", runs=10, overrides=Overrides(ceilings=tight))
+    tuned = forecast(question, what_if=False, risk=Risk())["tuned"]
+    assert tuned["after"]["p90_s"] < 0.9 * tuned["before"]["p90_s"]
+    settings = dict(
+        option.removeprefix("--ceiling ").split("=") for option in tuned["options"] if "=" in option
+    )
+    assert int(settings["besu"]) > 2
+    assert int(settings["infrastructure"]) < 128
+
+
+def test_tuning_keeps_the_exposure_and_the_risk(chain_138: Fleet) -> None:
+    question = Question(small(chain_138), "r1", runs=10)
+    tuned = forecast(question, what_if=False, risk=Risk(exposed=0.34))["tuned"]
+    assert any(option.startswith("--waves") for option in tuned["options"])
+    doomed = replace(question, faults="lost-region")
+    with pytest.raises(InputError, match="no setting keeps the risk: 100%"):
+        forecast(doomed, what_if=False, risk=Risk(degraded=0.1))
+    with pytest.raises(InputError, match=r"risk \(degraded\) of 2"):
+        Risk(degraded=2)
+
+
+@pytest.mark.parametrize("name", [name for name in FAULT_NAMES if name not in ("none", "people")])
+def test_every_fault_profile_costs_something(chain_138: Fleet, name: str) -> None:
+    fleet = small(chain_138, 12)
+    calm = forecast(Question(fleet, "r1", runs=12), what_if=False)["modes"]["ultra"]
+    hurt = forecast(Question(fleet, "r1", runs=12, faults=name), what_if=False)["modes"]["ultra"]
+    assert hurt["mean_s"] > calm["mean_s"] or hurt["chances"].get("succeeded", 0) < 1
+
+
+def test_people_at_gates_take_their_time(chain_138: Fleet) -> None:
+    waves = Overrides(waves=(2,))
+    calm = forecast(Question(small(chain_138), "r1", runs=6, overrides=waves), what_if=False)
+    slow = forecast(Question(small(chain_138), "r1", runs=6, overrides=waves, faults="people"), what_if=False)
+    assert slow["modes"]["ultra"]["p50_s"] > calm["modes"]["ultra"]["p50_s"] + 300
+
+
+def test_few_cores_make_terraform_slower(chain_138: Fleet) -> None:
+    plenty = forecast(Question(chain_138, "r1", runs=6), what_if=False)["modes"]["ultra"]
+    two = forecast(Question(chain_138, "r1", runs=6, cores=2), what_if=False)["modes"]["ultra"]
+    assert two["p50_s"] > plenty["p50_s"] + 60
+
+
+def test_a_profile_without_an_action_names_it(chain_138: Fleet) -> None:
+    holes = {action: estimate for action, estimate in STRATEGY.items() if action != "besu/start"}
+    with pytest.raises(InputError, match="no duration for besu/start"):
+        forecast(Question(chain_138, "r1", profile=holes))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"besu/start": -3}, "besu/start: median_s of -3"),
+        ({"besu/start": {"median_s": 3, "sigma": -1}}, "sigma of -1"),
+        ({"besu/start": {"median": 3}}, "give seconds"),
+        ({"besu/start": "soon"}, "median_s of 'soon'"),
+        ([1], "maps actions"),
+    ],
+)
+def test_a_duration_that_can_not_be_is_named(values: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        profile_from(values, "mine.yaml")
+
+
+def test_a_profile_from_a_document() -> None:
+    profile = profile_from({"a/b": 3, "a/c": {"median_s": 2, "sigma": 0.1}}, "mine.yaml")
+    assert profile == {"a/b": Estimate(3.0), "a/c": Estimate(2.0, 0.1)}
+    with pytest.raises(InputError, match="did you mean `strategy`"):
+        named_profile("stratgy")
+
+
+def test_an_impossible_demand_names_task_and_limit(chain_138: Fleet) -> None:
+    with pytest.raises(PlanError, match=r"infrastructure/network/\w+ needs 90 of machine/memory, .* 64"):
+        forecast(Question(chain_138, "r1", machine=Machine(memory_mib=64)))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"transient": 2.0}, "a share of 2"),
+        ({"lost_regions": ["atlantis"]}, "region atlantis, which the plan does not have"),
+        ({"slow_regions": {"uksouth": 0}}, "0 times as slow"),
+        ({"real_limits": {"nobody": [{"at_s": 0, "capacity": 1}]}}, "limit nobody"),
+    ],
+)
+def test_faults_that_do_not_fit_are_named(chain_138: Fleet, values: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        forecast(Question(chain_138, "r1", runs=1, faults=faults_from(values, "f.yaml")))
+
+
+def test_fault_files_are_read_strictly(chain_138: Fleet) -> None:
+    with pytest.raises(InputError, match="unknown fault `transent`"):
+        faults_from({"transent": 0.1}, "f.yaml")
+    with pytest.raises(InputError, match=r"real_limits: 'at_s'"):
+        faults_from({"real_limits": {"x": [{"capacity": 1}]}}, "f.yaml")
+    found = faults_from({"transient": 0.1, "real_limits": {"x": [{"at_s": 1, "capacity": 2}]}}, "f.yaml")
+    assert found == Faults(transient=0.1, real_limits={"x": (Change(1.0, 2.0),)})
+    with pytest.raises(InputError, match="did you mean `storm`"):
+        named_faults("strom", Blueprint(Question(chain_138, "r1").plan()))
+
+
+@pytest.mark.parametrize("field", ["runs", "cores"])
+def test_questions_that_can_not_be_asked(chain_138: Fleet, field: str) -> None:
+    with pytest.raises(InputError, match="can't be"):
+        Question(chain_138, "r1", **{field: -1})  # type: ignore[arg-type]
+
+
+def test_what_was_learned_is_used_and_its_spread_shows(chain_138: Fleet) -> None:
+    took = [
+        (f"run-{r}", "infrastructure/cluster", f"r{i}", 100.0 * (1 + 0.2 * (r % 2)) * (1 + i / 100))
+        for r in range(6)
+        for i in range(8)
+    ]
+    learned = Learned(took)
+    assert learned.actions["infrastructure/cluster"].median_s == pytest.approx(113, rel=0.03)
+    assert learned.common == pytest.approx(0.1, abs=0.03), "every other run was 20 % slower"
+    answer = forecast(Question(small(chain_138), "r1", runs=40, learned=learned), what_if=False)
+    assert answer["learned"]["infrastructure/cluster"]["median_s"] == pytest.approx(113, rel=0.03)
+    assert answer["modes"]["ultra"]["p50_s"] < 400, "clusters take a quarter of what is published"
+
+
+def test_a_slow_region_is_learned_and_a_single_bad_day_is_not_believed() -> None:
+    slow = [(f"r{n}", "a/b", region, 10.0 * (3 if region == "slow" else 1)) for n in range(8)
+            for region in ("slow", "x", "y", "z")]  # fmt: skip
+    learned = Learned(slow)
+    usual, late = learned.estimate("a/b", "x"), learned.estimate("a/b", "slow")
+    assert usual is not None
+    assert late is not None
+    assert late.median_s / usual.median_s > 1.8
+    once = Learned([*((f"r{n}", "a/b", "x", 10.0) for n in range(9)), ("r9", "a/b", "y", 100.0)])
+    outlier = once.estimate("a/b", "y")
+    assert outlier is not None
+    assert outlier.median_s < 17
+    assert Learned([("r", "a/b", None, 5.0)] * 2).estimate("a/b", None) is None, "twice is not enough"
