@@ -158,6 +158,28 @@ def test_a_change_of_the_fleet_is_noticed(workbench: Workbench) -> None:
     asyncio.run(run())
 
 
+def test_a_plan_that_would_destroy_what_stands_is_refused_unless_it_is_allowed(workbench: Workbench) -> None:
+    async def run() -> None:
+        await workbench.change("network", REGION)
+        before, writes = workbench.resources(), workbench.writes()
+        azure = workbench.fleet.clouds.azure.model_copy(update={"resource_prefix": "renamed"})
+        clouds = workbench.fleet.clouds.model_copy(update={"azure": azure})
+        original, workbench.fleet = workbench.fleet, workbench.fleet.model_copy(update={"clouds": clouds})
+        with pytest.raises(TaskFailed, match="would destroy azapi_resource.network") as caught:
+            await workbench.change("network", REGION)
+        assert caught.value.error_class is ErrorClass.CONFIGURATION
+        assert "--allow-destroy" in caught.value.way_out
+        assert workbench.writes() == writes
+        workbench.environ["CHAINFLEET_ALLOW_DESTROY"] = "1"
+        assert (await workbench.change("network", REGION)).changed
+        renamed = workbench.resources()
+        workbench.fleet = original
+        assert workbench.resources() == []
+        assert len(renamed) == len(before)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "actions", [("network",), pytest.param(("network", "cluster"), marks=pytest.mark.slow)], ids=len
 )

@@ -49,4 +49,7 @@ ApprovalOpt = Annotated[
     bool, typer.Option("--approval", help="Gates between waves wait for `chainfleet approve`.")
 ]
 ReasonOpt = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")]
+AllowDestroyOpt = Annotated[
+    bool, typer.Option("--allow-destroy", help="Allow Terraform to replace or destroy what it made before.")
+]
 PlainOpt = Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")]

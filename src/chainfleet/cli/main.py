@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .arguments import (
+    AllowDestroyOpt,
     ApprovalOpt,
     CeilingOpt,
     EmulatedOpt,
@@ -126,6 +127,7 @@ def deploy(
     faults: FaultsOpt = None,
     env_file: EnvFileOpt = None,
     allow_mainnet: MainnetOpt = False,
+    allow_destroy: AllowDestroyOpt = False,
     run: RunOpt = None,
     yes: YesOpt = False,
     plain: PlainOpt = False,
@@ -136,7 +138,7 @@ def deploy(
 
     from .deploy import run_deploy
 
-    target = TargetOptions(state, emulated, time_scale, faults, env_file, allow_mainnet)
+    target = TargetOptions(state, emulated, time_scale, faults, env_file, allow_mainnet, allow_destroy)
     policy = PolicyOptions(mode, waves, only, skip, from_, ceiling, approval)
     raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
 

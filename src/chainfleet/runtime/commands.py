@@ -27,6 +27,7 @@ def deploy_words(
     words += ["--time-scale", f"{target.time_scale:g}"] if target.time_scale else []
     words += ["--faults", target.faults] if target.faults else []
     words += ["--allow-mainnet"] if target.allow_mainnet else []
+    words += ["--allow-destroy"] if target.allow_destroy else []
     words += policy_words(policy)
     return [*words, *(["--run", run] if run else []), "--yes"]
 

@@ -75,6 +75,8 @@ class TargetOptions:
     faults: str | None = None
     env_file: Path | None = None
     allow_mainnet: bool = False
+    allow_destroy: bool = False
+    """Whether a plan may destroy or replace what a deployment has made; for one command, never remembered."""
 
     def settings(self) -> dict[str, object]:
         """What of it belongs to the environment and is kept with its revisions."""
@@ -129,6 +131,7 @@ def open_target(
     allow = (
         {"CHAINFLEET_ALLOW_MAINNET": "1"} if options.allow_mainnet or remembered.get("allow_mainnet") else {}
     )
+    allow |= {"CHAINFLEET_ALLOW_DESTROY": "1"} if options.allow_destroy else {}
     if not emulated:
         scale = options.time_scale or remembered.get("time_scale") or 1.0
         yield Target({**_env_file(options.env_file), **allow}, time_scale=scale)
@@ -142,7 +145,7 @@ def open_target(
         say(f"starting the emulated cloud, {scale:g} times as fast as a real one")
         running = start(folder, time_scale=scale, faults=options.faults)
     with running:
-        yield Target(dict(running.environment), time_scale=scale, emulated=True)
+        yield Target({**running.environment, **allow}, time_scale=scale, emulated=True)
 
 
 def remember_target(state: StateFolder, options: TargetOptions, target: Target) -> None:

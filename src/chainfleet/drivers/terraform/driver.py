@@ -11,11 +11,17 @@ from . import adoption, roots, states, unfinished, vaults
 from .applied import Applied, applied, remember, state_of
 from .messages import Output
 from .modules import modules_folder
+from .plans import destroyed
 from .roots import Root, root_of
 from .runner import Runner, failed
 
 _ROUNDS = 8
 """How often an apply may find something that exists already: its dependents show up only afterwards."""
+
+_PLAN = "chainfleet-apply.tfplan"
+
+ALLOW_DESTROY = "CHAINFLEET_ALLOW_DESTROY"
+"""Environment variable that, at 1, lets a plan destroy or replace what stands."""
 
 _LOCK_WAIT_S = 10
 """How long Terraform waits for a state that is locked."""
@@ -58,7 +64,7 @@ class TerraformDriver:
         refresh = [] if state is not None and state.resources else ["-refresh=false"]
         recover = vaults.is_new(root, state) and await self._vault_is_deleted(attempt, root)
         try:
-            output = await self._apply(attempt, root, [*_apply_command(attempt), *refresh], recover=recover)
+            output = await self._apply(attempt, root, refresh, recover=recover)
         finally:
             (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
         return Outcome(remember(root), changed=output.changed > 0)
@@ -66,7 +72,7 @@ class TerraformDriver:
     async def _apply(self, attempt: Attempt, root: Root, arguments: list[str], *, recover: bool) -> Output:
         """Apply, and again as long as that brings up what exists already, alive or deleted."""
         for _ in range(_ROUNDS):
-            output = await self._runner.run(
+            output = await self._apply_once(
                 attempt, root, [*arguments, vaults.RECOVER] if recover else arguments
             )
             if not output.errors:
@@ -86,6 +92,30 @@ class TerraformDriver:
             recover = recover and vaults.ADDRESS not in found
             await self._adopt(attempt, root, found)
         raise failed(attempt, output.errors)
+
+    async def _apply_once(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
+        """Apply; where something stands already, exactly the plan that was looked at and destroys nothing.
+
+        Raises:
+            TaskFailed: the plan would destroy or replace what stands.
+        """
+        state = state_of(root)
+        if state is None or not state.resources:
+            return await self._runner.run(attempt, root, [*_apply_command(attempt), *arguments])
+        output = await self._runner.run(
+            attempt, root, ["plan", f"-out={_PLAN}", *_common(attempt), *arguments]
+        )
+        if output.errors:
+            return output
+        lost = destroyed(await self._runner.show(attempt, root, _PLAN))
+        if lost and attempt.environ.get(ALLOW_DESTROY) != "1":
+            message = f"the plan would destroy {', '.join(lost)}; nothing was applied"
+            way_out = "undo the change in the fleet file, or pass --allow-destroy"
+            raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out)
+        try:
+            return await self._runner.run(attempt, root, ["apply", *_common(attempt), _PLAN])
+        finally:
+            (root.folder / _PLAN).unlink(missing_ok=True)
 
     async def _vault_is_deleted(self, attempt: Attempt, root: Root) -> bool:
         """Whether the vault has to be recovered; who may not ask goes on as if it had not."""

@@ -9,6 +9,9 @@ _RESTATED = frozenset({"body", "output", "response_export_values", "retry", "tim
 """Attributes that azapi fills differently on import; those that reach ARM are compared with its answer."""
 
 
+_TAINTED = "replace_because_tainted"
+
+
 def changes(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What the plan does to each managed resource."""
     return [row for row in document.get("resource_changes") or () if row.get("mode") == "managed"]
@@ -88,6 +91,15 @@ def api_version(change: Mapping[str, Any]) -> str:
     """API version that the module speaks to this resource with."""
     values = change["change"]["after"] or change["change"]["before"]
     return str(values["type"]).partition("@")[2]
+
+
+def destroyed(document: Mapping[str, Any]) -> list[str]:
+    """Addresses of what the plan would destroy, or replace for another reason than that its creation had failed."""
+    return [
+        change["address"]
+        for change in changes(document)
+        if "delete" in change["change"]["actions"] and change.get("action_reason") != _TAINTED
+    ]
 
 
 def replaced_by(change: Mapping[str, Any]) -> list[str]:

@@ -102,7 +102,7 @@ class Runner:
             if line.startswith("{"):
                 document: dict[str, Any] = json.loads(line)
                 return document
-        raise TaskFailed(ErrorClass.INTERNAL, f"{tool.name} shows no plan: {' '.join(lines)[:200]}")
+        raise TaskFailed(ErrorClass.TRANSIENT, f"{tool.name} shows no plan: {' '.join(lines)[:200]}")
 
     def tool(self, environ: Mapping[str, str]) -> Tool:
         """The Terraform to use; raises EnvironmentProblem where there is none."""
