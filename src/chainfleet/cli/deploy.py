@@ -44,6 +44,7 @@ from chainfleet.runtime.targets import (
     place_of,
     remember_target,
 )
+from chainfleet.runtime.telemetry import Telemetry
 from chainfleet.scheduling.planning import Selection, make_destroy_plan, make_plan, select
 
 from .steering import tell_running
@@ -183,11 +184,20 @@ def _run(fleet: Fleet, state: StateFolder, cloud: Target, work: Work, *, plain: 
     with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
         screen = choose_screen(plain=plain, as_json=as_json)
         with screen:
-            result = asyncio.run(work(environment, lambda coordinator: _watch(coordinator, screen, fleet)))
+            result = asyncio.run(_observed(work, environment, screen, fleet))
         report = state.report(result.run)
         write_report(report, fleet, result.view)
     print_result(fleet, result, report, as_json=as_json)
     return EXIT_OF[result.finish.verdict]
+
+
+async def _observed(work: Work, environment: Environment, screen: Screen, fleet: Fleet) -> RunResult:
+    """Do the work, seen by the terminal and by whatever telemetry the environment asks for."""
+    async with Telemetry(environment.environ).running() as telemetry:
+        return await work(
+            environment,
+            lambda coordinator: [*_watch(coordinator, screen, fleet), *telemetry.observers(coordinator)],
+        )
 
 
 def _watch(coordinator: Coordinator, screen: Screen, fleet: Fleet) -> Sequence[Observer]:

@@ -69,6 +69,8 @@ class Accounting:
     scheduling_s: float = 0.0
     recording_s: float = 0.0
     observing_s: float = 0.0
+    ledger_lag_s: float = 0.0
+    """From handing over the newest records to their being durable."""
 
     @property
     def total_s(self) -> float:
@@ -199,7 +201,12 @@ class Coordinator:
             for t in things
             if not isinstance(t, WakeAt)
         ]
+<<<<<<< HEAD
         durable = self._last_commit = self.ledger.append(entries)
+=======
+        durable = self.ledger.append(entries)
+        durable.add_done_callback(partial(self._became_durable, clock))
+>>>>>>> df7b205 (chainfleet's own metrics, spans and log lines: observers of the same events, switched on by the environment)
         self.accounting.recording_s += time.perf_counter() - clock
         clock = time.perf_counter()
         for thing in things:
@@ -209,6 +216,9 @@ class Coordinator:
             observer.see(now, things)
         self.accounting.observing_s += time.perf_counter() - clock
         self._obey(commands, durable)
+
+    def _became_durable(self, handed_over: float, _: Future[int]) -> None:
+        self.accounting.ledger_lag_s = time.perf_counter() - handed_over
 
     def _obey(self, commands: list[Command], durable: Future[int]) -> None:
         written = self._written(durable)

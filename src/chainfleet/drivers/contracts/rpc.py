@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
+from chainfleet.drivers.calls import call as traced
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class HttpJsonRpc:
 
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
         try:
-            response = await self._connection().post(self._url, json=body)
+            with traced("chain", f"{method} of {self._name}"):
+                response = await self._connection().post(self._url, json=body)
         except httpx2.TimeoutException as error:
             message = f"{self._name}: no answer to {method} within {self._timeout_s:.0f} s"
             raise TaskFailed(ErrorClass.TRANSIENT, message, fingerprint="chain:timeout") from error

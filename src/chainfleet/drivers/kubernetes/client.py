@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chainfleet.drivers.calls import call
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 from .errors import failure
@@ -233,7 +234,8 @@ class Cluster:
         path = f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/"
         what = f"{method} of {service} in {self.name}"
         try:
-            response = await self._http.post(path, json=body, timeout=timeout_s)
+            with call("chain", what):
+                response = await self._http.post(path, json=body, timeout=timeout_s)
             if response.status_code in (502, 503):
                 raise TaskFailed(
                     ErrorClass.CHAIN_NOT_READY, f"{what}: no pod answers", fingerprint="besu:no-answer"
@@ -293,7 +295,8 @@ class Cluster:
     async def _guarded(self, what: str) -> AsyncIterator[None]:
         async with self._slots:
             try:
-                yield
+                with call("kubernetes", what):
+                    yield
             except TaskFailed:
                 raise
             except Exception as error:

@@ -9,7 +9,7 @@ exposing   all of it as metrics of the catalogue             pure
 collector  joins them, one collection after another
 """
 
-from .catalogue import CHAIN_METRICS, Metric
+from .catalogue import CHAIN_METRICS
 from .collector import ChainCollector
 
-__all__ = ["CHAIN_METRICS", "ChainCollector", "Metric"]
+__all__ = ["CHAIN_METRICS", "ChainCollector"]

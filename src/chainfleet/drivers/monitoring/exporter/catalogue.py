@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["gauge", "counter", "histogram"]
+from chainfleet.model.metric import Metric
 
 PROBLEMS = (
     "unreachable",
@@ -20,23 +17,6 @@ ROUNDS = ("0", "1", "2", "3+")
 """Values of label `round`."""
 CCIP_RESULTS = ("sent", "received", "failed", "retried", "discarded", "rejected")
 """Values of label `result` of CCIP messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric family.
-
-    Attributes:
-        name: full name; a counter's ends in `_total`.
-        kind: of the family.
-        help: one line.
-        labels: names of its labels, in order.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
 
 
 _PER_VALIDATOR = ("region", "validator")

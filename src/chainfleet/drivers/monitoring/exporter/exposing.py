@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainfleet.model.besu.quorum import quorum_of, regions_that_may_fail
+from chainfleet.model.metric import Metric
 
-from .catalogue import BY_NAME, CCIP_RESULTS, PROBLEMS, ROUNDS, Metric
+from .catalogue import BY_NAME, CCIP_RESULTS, PROBLEMS, ROUNDS
 from .expiry import Expiries
 from .judging import Expected, Sample, Verdict
 from .oracles import FeedState, deviation, lag
