@@ -45,6 +45,7 @@ class EmulatedRegions:
         names: of the regions.
         time_scale: how much faster the clusters are than reality.
         besu: whether containers run an emulated Besu (which takes anvil) or nothing in particular.
+        fleet: parts of the fleet that differ from a plain one.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class EmulatedRegions:
         names: tuple[str, ...] = ("alpha", "beta"),
         time_scale: float = 100.0,
         besu: bool = False,
+        **fleet: Any,
     ) -> None:
         self.folder = folder
         regions = tuple(
@@ -68,11 +70,11 @@ class EmulatedRegions:
         )
         self.fleet = Fleet(
             name="test-net",
-            network=Network(chain_id=138),
             regions=regions,
             deployment=Deployment(time_scale=time_scale),
+            **{"network": Network(chain_id=138), **fleet},
         )
-        self.clock = ScaledClock(time_scale)
+        self.clock = self.make_clock(time_scale)
         self.faults = FaultBook(self.clock.now, changed=lambda: None)
         self.besu = self._besu() if besu else None
         options = {"programs": self.besu.program, "addresses": self.book} if self.besu else {}
@@ -82,10 +84,16 @@ class EmulatedRegions:
             public=_Addresses(self.fleet),
             tls=authority,
             traffic=Counters(),
+            wall=self.wall,
             **options,
         )
         self.outputs: dict[str, dict[str, Any]] = {}
         self.logged: list[str] = []
+        self.environ: dict[str, str] = {}
+
+    def make_clock(self, time_scale: float) -> Any:
+        """Emulated time."""
+        return ScaledClock(time_scale)
 
     def wall(self) -> float:
         """The emulated time of day, in seconds since 1970."""
@@ -127,7 +135,7 @@ class EmulatedRegions:
             workspace=self.folder / "workspace",
             log_file=self.folder / "log",
             parallelism=4,
-            environ={"KUBECONFIG": str(self.folder / "kubeconfig")},
+            environ={"KUBECONFIG": str(self.folder / "kubeconfig"), **self.environ},
             outputs=self.outputs.__getitem__,
             log=self.logged.append,
             fence=lambda: None,

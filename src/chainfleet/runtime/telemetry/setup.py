@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +111,15 @@ class Telemetry:
         except ImportError:
             message = f"{ENDPOINT} is set, but OpenTelemetry is not installed"
             raise EnvironmentProblem(message, way_out="pip install 'chainfleet[telemetry]'") from None
+        # The SDK tells of every try; an operator wants to hear of it once.
+        logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").addFilter(_first())
         provider = TracerProvider(resource=Resource.create({"service.name": "chainfleet"}))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._closing.callback(provider.shutdown)
         return provider
+
+
+def _first() -> Callable[[logging.LogRecord], bool]:
+    """A filter that lets the first record pass."""
+    seen = count()
+    return lambda _: next(seen) == 0
