@@ -40,7 +40,7 @@ def fleet_parts(addresses):
     chains = tuple(Chain(name=name, chain_id=chain_id, rpc_url=url) for name, chain_id, url in addresses)
     return {
         "network": Network(chain_id=138, block_period_seconds=1, request_timeout_seconds=2),
-        "contracts": Contracts(chains=chains, oracle=Oracle(heartbeat_seconds=35, timeout_seconds=5)),
+        "contracts": Contracts(chains=chains, oracle=Oracle(heartbeat_seconds=28, timeout_seconds=2)),
         "monitoring": Monitoring(
             scrape_interval_seconds=2,
             kube_state_image="kube-state-metrics:v2.17.0",
@@ -51,7 +51,7 @@ def fleet_parts(addresses):
 
 METRIC = re.compile(
     r"\b(?:up|(?:besu|ethereum|jvm|process|node|kubelet|kube|container|prometheus|chainfleet)_\w+"
-    r"|(?:region|network|validator|node|volume|oracle):\w+)\b(?!\s*=)"
+    r"|(?:region|network|validator|node|volume|oracle):\w+)\b"
 )
 
 

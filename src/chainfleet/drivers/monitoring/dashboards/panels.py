@@ -214,6 +214,4 @@ def _alerts() -> Json:
         "hide": False,
         "iconColor": "red",
         "expr": 'ALERTS{alertstate="firing",severity=~"critical|warning"}',
-        "titleFormat": "{{alertname}}",
-        "textFormat": "{{region}} {{validator}}",
     }
