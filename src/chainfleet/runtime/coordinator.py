@@ -201,12 +201,8 @@ class Coordinator:
             for t in things
             if not isinstance(t, WakeAt)
         ]
-<<<<<<< HEAD
         durable = self._last_commit = self.ledger.append(entries)
-=======
-        durable = self.ledger.append(entries)
         durable.add_done_callback(partial(self._became_durable, clock))
->>>>>>> df7b205 (chainfleet's own metrics, spans and log lines: observers of the same events, switched on by the environment)
         self.accounting.recording_s += time.perf_counter() - clock
         clock = time.perf_counter()
         for thing in things:

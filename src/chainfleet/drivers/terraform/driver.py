@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chainfleet.drivers.calls import call
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
@@ -191,38 +190,6 @@ class TerraformDriver:
         )
         await self._settled(attempt, [(i, adoption.version_of(i, versions)) for i in found.values()])
 
-<<<<<<< HEAD
-=======
-    async def _run(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
-        """Run one command; a failure without a diagnostic becomes one."""
-        tool = self._tool(attempt.environ)
-        output = Output()
-
-        def take(line: str) -> None:
-            attempt.log(line)
-            progress = output.take(line)
-            if progress:
-                attempt.progress(progress)
-
-        attempt.log(f"{tool.name} {tool.version}: {' '.join(arguments)}")
-        attempt.fence()
-        try:
-            with call("terraform", f"{tool.name} {arguments[0]}"):
-                code = await process.run(
-                    [*tool.command, *arguments],
-                    folder=root.folder,
-                    environ=_environment(attempt.environ),
-                    on_line=take,
-                    grace_s=_grace_s(attempt),
-                )
-        finally:
-            states.clear_stale_lock(root.folder / roots.STATE)
-        if code != 0 and not output.errors:
-            text = "\n".join(output.text[-20:]) or f"exit code {code}"
-            output.errors.append(Diagnostic(f"{arguments[0]} failed", text))
-        return output
-
->>>>>>> df7b205 (chainfleet's own metrics, spans and log lines: observers of the same events, switched on by the environment)
 
 def _common(attempt: Attempt) -> list[str]:
     parallelism = max(1, attempt.parallelism)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from chainfleet.drivers.calls import call
 from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.event import LimitObserved
@@ -73,13 +74,14 @@ class Runner:
         attempt.log(f"{tool.name} {tool.version}: {' '.join(arguments)}")
         attempt.fence()
         try:
-            code = await process.run(
-                [*tool.command, *arguments],
-                folder=root.folder,
-                environ=_environment(attempt.environ),
-                on_line=take,
-                grace_s=_grace_s(attempt),
-            )
+            with call("terraform", f"{tool.name} {arguments[0]}"):
+                code = await process.run(
+                    [*tool.command, *arguments],
+                    folder=root.folder,
+                    environ=_environment(attempt.environ),
+                    on_line=take,
+                    grace_s=_grace_s(attempt),
+                )
         finally:
             states.clear_stale_lock(root.folder / roots.STATE)
         if code != 0 and not output.errors:
