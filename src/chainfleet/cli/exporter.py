@@ -25,9 +25,10 @@ from chainfleet.drivers.scraping import Answer, served
 from chainfleet.model.besu.extra_data import Codec
 from chainfleet.model.errors import EnvironmentProblem, InputError
 from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.looking import looking_attempt
 from chainfleet.runtime.targets import TargetOptions
 
-from .looking import looking_attempt, say, stop_on_signals, until_stopped, with_environment
+from .looking import say, stop_on_signals, until_stopped, with_environment
 
 _STALE_LOOKS = 4
 """Looks that may fail to come before `/healthz` says so."""

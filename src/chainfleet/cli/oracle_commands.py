@@ -32,11 +32,12 @@ from chainfleet.drivers.contracts.session import (
 from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import InputError, LeaseLost, TaskFailed
 from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.looking import looking_attempt, recorded_outputs
 from chainfleet.runtime.operations import scaled, task_environ
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target
 
-from .looking import looking_attempt, recorded_outputs, say, stop_on_signals, until_stopped
+from .looking import say, stop_on_signals, until_stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ async def _only_one(workspace: Path, options: RelayOptions) -> AsyncIterator[Non
 
 def _attempt(fleet: Fleet, state: StateFolder, environ: Mapping[str, str], chain: str) -> Attempt:
     outputs = recorded_outputs(state, fleet.name)
-    return looking_attempt(fleet, state.workspace, environ, outputs, f"contracts/relay/{chain}")
+    return looking_attempt(fleet, state.workspace, environ, outputs, f"contracts/relay/{chain}", say)
 
 
 async def _deployed(session: Session) -> Record:

@@ -101,6 +101,12 @@ class Outside:
             sql = f"{SELECT} WHERE kind = 'environment' AND seq > ? ORDER BY seq"
             return [Record(*row) for row in connection.execute(sql, (after,))]
 
+    def outputs(self, *, after: int = 0) -> list[Record]:
+        """What tasks left behind, in all runs."""
+        with self._reading() as connection:
+            sql = f"{SELECT} WHERE kind = 'outputs' AND seq > ? ORDER BY seq"
+            return [Record(*row) for row in connection.execute(sql, (after,))]
+
     def notes(self, run: str, subject: str, limit: int) -> list[Record]:
         """The last notes of a run on a subject, oldest first."""
         with self._reading() as connection:

@@ -40,6 +40,7 @@ MIGRATIONS = (
     (
         # What happened to the environment itself is little among much.
         "CREATE INDEX record_environment ON record (seq) WHERE kind = 'environment'",
+        "CREATE INDEX record_outputs ON record (seq) WHERE kind = 'outputs'",
         "CREATE TABLE sample (wall REAL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
         "INSERT INTO meta VALUES ('id', lower(hex(randomblob(16))))",
     ),

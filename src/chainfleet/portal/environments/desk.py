@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chainfleet.ledger.codec import decode
 from chainfleet.ledger.environment import EnvironmentView
 from chainfleet.ledger.outside import Outside
 from chainfleet.model.environment import RevisionMade, RunAsked
+from chainfleet.model.event import Finish
 from chainfleet.runtime.environments import FLEET_FILE
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions
@@ -46,6 +49,8 @@ class Desk:
         self._lock = threading.RLock()
         self._environment = EnvironmentView()
         self._books: OrderedDict[str, Book] = OrderedDict()
+        self._outputs: dict[str, dict[str, Any]] = {}
+        self._outputs_seq = 0
 
     def close(self) -> None:
         """Give everything back."""
@@ -104,6 +109,29 @@ class Desk:
         if last == 0:
             raise not_found("run", run)
         return Book(view, last)
+
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """What finished tasks left behind; clusters and contracts are found by it."""
+        with self._lock:
+            for record in self.ledger.outputs(after=self._outputs_seq):
+                self._outputs_seq = record.seq
+                if record.run.endswith("-destroy"):
+                    self._outputs.pop(record.subject, None)
+                else:
+                    self._outputs[record.subject] = json.loads(record.body)
+            return dict(self._outputs)
+
+    def ending(self, run: str) -> tuple[str, float]:
+        """A run's verdict (`unfinished` while it has none) and its seconds, from its last record alone."""
+        record = self.ledger.last(run)
+        if record is None:
+            return "unfinished", 0.0
+        ended = decode(record.body) if record.kind == "record" else None
+        return (ended.verdict.value if isinstance(ended, Finish) else self._verdict(run)), round(record.at, 3)
+
+    def _verdict(self, run: str) -> str:
+        finish = self.book(run).view.finish
+        return finish.verdict.value if finish else "unfinished"
 
     @property
     def lock(self) -> threading.RLock:
