@@ -7,14 +7,14 @@ from pathlib import Path
 
 from openapi_spec_validator import validate
 
-from chainfleet.portal.application import make_application
+from chainfleet.portal.application import make_api
 from chainfleet.portal.openapi import openapi_text
 
 COMMITTED = Path(__file__).parents[2] / "portal" / "openapi.json"
 
 
 def test_committed_document_is_the_servers() -> None:
-    assert COMMITTED.read_text() == openapi_text(make_application()), "run tools/portal-openapi"
+    assert COMMITTED.read_text() == openapi_text(make_api()), "run tools/portal-openapi"
 
 
 def test_document_is_valid_openapi() -> None:

@@ -10,42 +10,15 @@ import typer
 
 from chainfleet.model.errors import ChainfleetError, InputError
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.fleet_file import json_schema
-from chainfleet.model.region import REGION_SETS, region_set
+from chainfleet.model.fleet_file import json_schema, new_fleet
 from chainfleet.model.task import Phase, Plan, TaskKind
 from chainfleet.runtime.targets import PolicyOptions, load, machine, place_of
 from chainfleet.scheduling.planning import make_plan, select
 
-_NEW_FLEET = """\
-# chainfleet schema > fleet.schema.json gives completion in editors.
-name: {name}
-
-network:
-  chain_id: {chain_id}
-  validators_per_region: 2
-  block_period_seconds: 5
-  request_timeout_seconds: 10
-
-regions:
-{regions}
-
-contracts:
-  chains:
-    - name: {name}
-      chain_id: {chain_id}
-
-deployment:
-  mode: ultra
-"""
-
 
 def print_new_fleet(name: str, chain_id: int, regions: int) -> None:
     """Print a fleet file to start from."""
-    names = region_set(REGION_SETS[1])
-    if not 2 <= regions <= len(names):
-        raise InputError(f"--regions {regions}: give 2 to {len(names)}")
-    listed = "\n".join(f"  - {region}" for region in names[:regions])
-    typer.echo(_NEW_FLEET.format(name=name, chain_id=chain_id, regions=listed), nl=False)
+    typer.echo(new_fleet(name, chain_id, regions), nl=False)
 
 
 def print_schema() -> None:

@@ -31,6 +31,7 @@ from .arguments import (
 )
 from .foresight_commands import add_foresight
 from .inventory_commands import add_inventory
+from .portal_command import add_portal
 from .steering_commands import add_steering
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app = typer.Typer(
 add_foresight(app)
 add_steering(app)
 add_inventory(app)
+add_portal(app)
 
 
 @app.command(epilog="Example: chainfleet init --name my-chain --regions 24 > fleet.yaml")

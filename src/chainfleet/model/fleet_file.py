@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from .errors import FleetError, Place
+from .errors import FleetError, InputError, Place
 from .fleet import (
     AwsCloud,
     AzureCloud,
@@ -30,7 +30,7 @@ from .fleet import (
     Region,
 )
 from .fleet_document import Document, Path, merge, read_document, resolve_references
-from .region import azure_regions, is_us, region_set
+from .region import REGION_SETS, azure_regions, is_us, region_set
 
 _ACCOUNTS: Mapping[str, Mapping[str, str]] = {
     "azure": {"subscription_id": AzureCloud().subscription_id, "tenant_id": AzureCloud().tenant_id},
@@ -70,6 +70,42 @@ class FleetFile(Part):
     contracts: Contracts = Contracts()
     monitoring: Monitoring = Monitoring()
     deployment: Deployment = Field(default_factory=Deployment)
+
+
+_NEW_FLEET = """\
+# chainfleet schema > fleet.schema.json gives completion in editors.
+name: {name}
+
+network:
+  chain_id: {chain_id}
+  validators_per_region: 2
+  block_period_seconds: 5
+  request_timeout_seconds: 10
+
+regions:
+{regions}
+
+contracts:
+  chains:
+    - name: {name}
+      chain_id: {chain_id}
+
+deployment:
+  mode: ultra
+"""
+
+
+def new_fleet(name: str, chain_id: int, regions: int) -> str:
+    """A fleet file to start from, with that many of the recommended regions.
+
+    Raises:
+        InputError: there are not so many, or too few for a fault to be tolerated.
+    """
+    names = region_set(REGION_SETS[1])
+    if not 2 <= regions <= len(names):
+        raise InputError(f"--regions {regions}: give 2 to {len(names)}")
+    listed = "\n".join(f"  - {region}" for region in names[:regions])
+    return _NEW_FLEET.format(name=name, chain_id=chain_id, regions=listed)
 
 
 @dataclass(frozen=True, slots=True)

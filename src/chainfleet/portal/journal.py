@@ -136,6 +136,7 @@ class Journals:
         self._journals: dict[str, Journal] = {}
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def close(self) -> None:
         """Stop polling."""
@@ -160,6 +161,7 @@ class Journals:
         else:
             journal.poll()
         journal.listeners += 1
+        self._loop = asyncio.get_running_loop()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll(), name="journals")
         return journal
@@ -176,6 +178,11 @@ class Journals:
         """Let everybody look whether there is something for them."""
         self._news.set()
         self._news = asyncio.Event()
+
+    def wake_from_thread(self) -> None:
+        """The same from a thread of its own."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.wake)
 
     async def news(self, seconds: float) -> None:
         """Wait until something is new, at most that long."""

@@ -77,7 +77,9 @@ def alerts(sample: Mapping[str, Any], oracle: Sequence[OracleHealth], outlook: O
         text = f"{sample['answering']} of {sample['validators']} validators answer, {sample['quorum']} are needed"
         found.append(Alert(severity="critical", name="quorum-lost", text=text))
     elif sample["margin"] == 0 and sample["validators"] > 3:
-        found.append(Alert(severity="warning", name="quorum-edge", text="no further validator may fall silent"))
+        found.append(
+            Alert(severity="warning", name="quorum-edge", text="no further validator may fall silent")
+        )
     found += [
         Alert(severity="warning", name="network", text=text)
         for text in sample["problems"]
@@ -94,7 +96,9 @@ def alerts(sample: Mapping[str, Any], oracle: Sequence[OracleHealth], outlook: O
         if row["answering"] < row["validators"]
     ]
     found += [
-        Alert(severity="warning", name="oracle-stale", text=f"the feed on {one.chain} is {one.age_s:.0f} s old")
+        Alert(
+            severity="warning", name="oracle-stale", text=f"the feed on {one.chain} is {one.age_s:.0f} s old"
+        )
         for one in oracle
         if one.fresh is False and one.age_s is not None
     ]
@@ -118,7 +122,9 @@ def history_view(desk: Desk, seconds: float, points: int, now: float) -> Monitor
                 wall=wall,
                 head=sample["head"],
                 head_age_s=sample["head_age_s"],
-                round=max((row["round"] for row in sample["nodes"] if row["round"] is not None), default=None),
+                round=max(
+                    (row["round"] for row in sample["nodes"] if row["round"] is not None), default=None
+                ),
                 peers_min=sample["peers_min"],
                 answering=sample["answering"],
                 margin=sample["margin"],

@@ -87,6 +87,11 @@ class Observatory:
         watch.looked = time.monotonic()
         return watch.last, watch.problem
 
+    def peek(self, name: str) -> dict[str, Any] | None:
+        """The last sample; nobody counts as looking."""
+        watch = self._watches.get(name)
+        return None if watch is None else watch.last
+
     def sample_now(self, desk: Desk) -> Future[None]:
         """Sample an environment at once, its emulated cloud started if need be."""
         self._watches.setdefault(desk.name, _Watch()).looked = time.monotonic()
@@ -228,7 +233,9 @@ def _attempt(
     from chainfleet.runtime.looking import looking_attempt
 
     task = "monitoring/portal/network"
-    return looking_attempt(fleet, desk.state.workspace, environ, outputs, task, lambda line: log.info("%s", line))
+    return looking_attempt(
+        fleet, desk.state.workspace, environ, outputs, task, lambda line: log.info("%s", line)
+    )
 
 
 def _feed(feed: Any) -> dict[str, Any]:

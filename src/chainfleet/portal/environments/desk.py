@@ -121,6 +121,12 @@ class Desk:
                     self._outputs[record.subject] = json.loads(record.body)
             return dict(self._outputs)
 
+    def began(self, run: str) -> float:
+        """When a run began or was asked for, in wall-clock seconds; costs one record."""
+        first = self.ledger.records(run=run, limit=1)
+        asked = self.asked(run)
+        return first[0].wall if first else asked[0] if asked else 0.0
+
     def ending(self, run: str) -> tuple[str, float]:
         """A run's verdict (`unfinished` while it has none) and its seconds, from its last record alone."""
         record = self.ledger.last(run)

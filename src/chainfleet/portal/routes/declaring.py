@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from ..models.common import Problem
 from ..permissions import Permission
 from ..problems import MEDIA_TYPE
+from .guarded import GuardedRoute
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -35,6 +36,11 @@ _WORDS = {
 }
 
 _ALWAYS = (400, 403, 421, 422, 429)
+
+
+def new_router(tag: str) -> APIRouter:
+    """A router whose routes are guarded."""
+    return APIRouter(prefix="/api/v1", tags=[tag], route_class=GuardedRoute)
 
 
 def route(

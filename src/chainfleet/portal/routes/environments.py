@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query, Request, Response
 
+from chainfleet.model.environment import RevisionMade
+from chainfleet.model.fleet_file import json_schema, new_fleet
+from chainfleet.model.task import Plan
+from chainfleet.runtime.commands import plan_words, shown
+from chainfleet.scheduling.planning import make_plan, select
+
+from ..cursors import as_page
+from ..environments import describing
+from ..environments.changing import (
+    archive,
+    change,
+    clone,
+    create,
+    difference,
+    etag_of,
+    lock,
+    require_document,
+    restore,
+    revision,
+    unlock,
+)
+from ..environments.desk import Desk
+from ..environments.fleets import check, form_of, load_text
 from ..models.common import Page
 from ..models.environments import (
     CloneGiven,
@@ -23,119 +47,198 @@ from ..models.environments import (
 )
 from ..models.runs import PlanView, PolicyGiven, RehearsalGiven, RehearsalResult
 from ..permissions import Permission
+from ..principals import Principal
 from ..problems import ProblemError
-from .declaring import route
+from ..runs.charts import plan_view
+from ..runs.rehearsing import rehearsed
+from ..runs.starting import policy_of
+from ..service import Portal
+from .declaring import new_router, route
+from .dependencies import Caller, DeskHere, PortalHere
 from .parameters import Cursor, EnvironmentPath, IdempotencyKey, IfMatch, IfNoneMatch, Limit
 
-router = APIRouter(tags=["environments"])
+router = new_router("environments")
 Number = Annotated[int, Path(ge=1, le=10**9, description="Number of the revision.")]
 
 
 @route(router, "GET", "/environments", permission=Permission.READ)
-async def list_environments(
+def list_environments(
+    portal: PortalHere,
+    caller: Caller,
     limit: Limit = 100,
     cursor: Cursor = None,
     archived: bool = False,
     query: Annotated[str, Query(max_length=100)] = "",
 ) -> Page[EnvironmentSummary]:
     """Environments by name."""
-    raise ProblemError(501, "not-done", "not done yet")
+    desks = [
+        desk
+        for desk in portal.registry.desks(caller)
+        if desk.environment().archived == archived and query.lower() in desk.name
+    ]
+    about = ["environments", archived, query, caller.token_id]
+    part, following = portal.cursors.page(about, desks, cursor, limit, lambda desk: desk.name)
+    return as_page([_summary(portal, caller, desk) for desk in part], following, len(desks))
 
 
 @route(router, "POST", "/environments", permission=Permission.CHANGE, status=201, problems=(409,))
-async def create_environment(
-    given: EnvironmentGiven, idempotency_key: IdempotencyKey = None
+def create_environment(
+    portal: PortalHere,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    given: EnvironmentGiven,
+    idempotency_key: IdempotencyKey = None,
 ) -> EnvironmentDetail:
     """Make an environment from YAML or a form."""
-    raise ProblemError(501, "not-done", "not done yet")
+    request.state.audit.update(environment=given.name, reason=given.note)
+    if not caller.sees(given.name):
+        raise ProblemError(403, "role-too-low", f"your token is not for `{given.name}`")
+    desk = create(portal.registry, given, by=caller.name)
+    response.headers["Location"] = f"/api/v1/environments/{given.name}"
+    return _detail(portal, caller, desk, response)
 
 
 @route(router, "GET", "/environments/{environment}", permission=Permission.READ, problems=(404,),
-       responses={304: {"description": "Not changed."}})  # fmt: skip
-async def get_environment(
-    environment: EnvironmentPath, if_none_match: IfNoneMatch = None
-) -> EnvironmentDetail:
+       response_model=EnvironmentDetail, responses={304: {"description": "Not changed."}})  # fmt: skip
+def get_environment(
+    desk: DeskHere,
+    portal: PortalHere,
+    caller: Caller,
+    response: Response,
+    environment: EnvironmentPath,
+    if_none_match: IfNoneMatch = None,
+) -> Any:
     """An environment with its document; the answer carries its ETag."""
-    raise ProblemError(501, "not-done", "not done yet")
+    if if_none_match is not None and etag_of(desk) in [tag.strip() for tag in if_none_match.split(",")]:
+        return Response(status_code=304, headers={"ETag": etag_of(desk)})
+    return _detail(portal, caller, desk, response)
 
 
 @route(
     router, "PUT", "/environments/{environment}", permission=Permission.CHANGE, problems=(404, 409, 412, 428)
 )
-async def change_environment(
-    environment: EnvironmentPath, given: EnvironmentChanged, if_match: IfMatch = None
+def change_environment(
+    desk: DeskHere,
+    portal: PortalHere,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    environment: EnvironmentPath,
+    given: EnvironmentChanged,
+    if_match: IfMatch = None,
 ) -> EnvironmentDetail:
     """Make a new revision; needs `If-Match`."""
-    raise ProblemError(501, "not-done", "not done yet")
+    request.state.audit["reason"] = given.note
+    change(desk, given, if_match, by=caller.name)
+    return _detail(portal, caller, desk, response)
 
 
 @route(router, "POST", "/environments/{environment}/clone", permission=Permission.CHANGE, status=201,
        problems=(404, 409))  # fmt: skip
-async def clone_environment(
-    environment: EnvironmentPath, given: CloneGiven, idempotency_key: IdempotencyKey = None
+def clone_environment(
+    desk: DeskHere,
+    portal: PortalHere,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    environment: EnvironmentPath,
+    given: CloneGiven,
+    idempotency_key: IdempotencyKey = None,
 ) -> EnvironmentDetail:
     """Copy an environment, to other regions where given."""
-    raise ProblemError(501, "not-done", "not done yet")
+    request.state.audit.update(subject=given.name, reason=given.note)
+    if not caller.sees(given.name):
+        raise ProblemError(403, "role-too-low", f"your token is not for `{given.name}`")
+    copy = clone(portal.registry, desk, given, by=caller.name)
+    response.headers["Location"] = f"/api/v1/environments/{given.name}"
+    return _detail(portal, caller, copy, response)
 
 
 @route(router, "POST", "/environments/{environment}/lock", permission=Permission.CHANGE, problems=(404, 409))
-async def lock_environment(environment: EnvironmentPath, given: LockGiven) -> EnvironmentDetail:
+def lock_environment(
+    desk: DeskHere,
+    portal: PortalHere,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    environment: EnvironmentPath,
+    given: LockGiven,
+) -> EnvironmentDetail:
     """Lock: nothing is changed or started until it is unlocked."""
-    raise ProblemError(501, "not-done", "not done yet")
+    request.state.audit["reason"] = given.reason
+    lock(desk, given.reason, by=caller.name)
+    return _detail(portal, caller, desk, response)
 
 
 @route(
     router, "POST", "/environments/{environment}/unlock", permission=Permission.CHANGE, problems=(404, 409)
 )
-async def unlock_environment(environment: EnvironmentPath) -> EnvironmentDetail:
+def unlock_environment(
+    desk: DeskHere, portal: PortalHere, caller: Caller, response: Response, environment: EnvironmentPath
+) -> EnvironmentDetail:
     """Take the lock away."""
-    raise ProblemError(501, "not-done", "not done yet")
+    unlock(desk, by=caller.name)
+    return _detail(portal, caller, desk, response)
 
 
 @route(
     router, "POST", "/environments/{environment}/archive", permission=Permission.CHANGE, problems=(404, 409)
 )
-async def archive_environment(environment: EnvironmentPath) -> EnvironmentDetail:
+def archive_environment(
+    desk: DeskHere, portal: PortalHere, caller: Caller, response: Response, environment: EnvironmentPath
+) -> EnvironmentDetail:
     """Put away: it is no longer listed, and keeps everything."""
-    raise ProblemError(501, "not-done", "not done yet")
+    archive(desk, by=caller.name)
+    return _detail(portal, caller, desk, response)
 
 
 @route(
     router, "POST", "/environments/{environment}/restore", permission=Permission.CHANGE, problems=(404, 409)
 )
-async def restore_environment(environment: EnvironmentPath) -> EnvironmentDetail:
+def restore_environment(
+    desk: DeskHere, portal: PortalHere, caller: Caller, response: Response, environment: EnvironmentPath
+) -> EnvironmentDetail:
     """Take an archived environment back."""
-    raise ProblemError(501, "not-done", "not done yet")
+    restore(desk, by=caller.name)
+    return _detail(portal, caller, desk, response)
 
 
 @route(router, "GET", "/environments/{environment}/revisions", permission=Permission.READ, problems=(404,))
-async def list_revisions(
-    environment: EnvironmentPath, limit: Limit = 50, cursor: Cursor = None
+def list_revisions(
+    desk: DeskHere, portal: PortalHere, environment: EnvironmentPath, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[RevisionSummary]:
     """Revisions, newest first."""
-    raise ProblemError(501, "not-done", "not done yet")
+    found = [_revision(wall, made) for wall, made in reversed(desk.environment().revisions)]
+    about = ["revisions", desk.ledger.id]
+    part, following = portal.cursors.page(about, found, cursor, limit, lambda one: one.number)
+    return as_page(part, following, len(found))
 
 
 @route(router, "GET", "/environments/{environment}/revisions/{number}", permission=Permission.READ,
        problems=(404,))  # fmt: skip
-async def get_revision(environment: EnvironmentPath, number: Number) -> Revision:
+def get_revision(desk: DeskHere, environment: EnvironmentPath, number: Number) -> Revision:
     """One revision with its document."""
-    raise ProblemError(501, "not-done", "not done yet")
+    wall, made = revision(desk, number)
+    return Revision(**_revision(wall, made).model_dump(), document=made.document, form=form_of(made.document))
 
 
 @route(router, "GET", "/environments/{environment}/revisions/{number}/diff", permission=Permission.READ,
        problems=(404,))  # fmt: skip
-async def diff_revisions(
-    environment: EnvironmentPath, number: Number, to: Annotated[int, Query(ge=1, le=10**9)]
+def diff_revisions(
+    desk: DeskHere, environment: EnvironmentPath, number: Number, to: Annotated[int, Query(ge=1, le=10**9)]
 ) -> RevisionDiff:
     """How revision `to` differs from this one."""
-    raise ProblemError(501, "not-done", "not done yet")
+    (_, a), (_, b) = revision(desk, number), revision(desk, to)
+    text, changes = difference(a, b)
+    return RevisionDiff(a=number, b=to, text=text, changes=changes)
 
 
 @route(router, "POST", "/environments/{environment}/plan", permission=Permission.READ, problems=(404, 409))
-async def plan_environment(environment: EnvironmentPath, given: PolicyGiven) -> PlanView:
+def plan_environment(desk: DeskHere, environment: EnvironmentPath, given: PolicyGiven) -> PlanView:
     """What a deployment would do, as a graph; changes nothing."""
-    raise ProblemError(501, "not-done", "not done yet")
+    plan = _plan(desk, given)
+    return plan_view(plan, command=shown(plan_words(desk.fleet_file, policy_of(given))))
 
 
 @route(
@@ -145,28 +248,57 @@ async def plan_environment(environment: EnvironmentPath, given: PolicyGiven) -> 
     permission=Permission.RUN,
     problems=(404, 409, 503),
 )
-async def rehearse_environment(environment: EnvironmentPath, given: RehearsalGiven) -> RehearsalResult:
+async def rehearse_environment(
+    desk: DeskHere, environment: EnvironmentPath, given: RehearsalGiven
+) -> RehearsalResult:
     """How long a deployment would take, and what would bind it; changes nothing."""
-    raise ProblemError(501, "not-done", "not done yet")
+    plan = await asyncio.to_thread(_plan, desk, given)
+    found = await asyncio.to_thread(rehearsed, plan, given)
+    command = shown(plan_words(desk.fleet_file, policy_of(given)))
+    return found.model_copy(update={"command": command})
 
 
 @route(router, "POST", "/fleets/check", permission=Permission.READ)
-async def check_fleet(given: FleetGiven) -> FleetCheck:
+def check_fleet(given: FleetGiven) -> FleetCheck:
     """Check a fleet: faults with line and column, and the same as YAML and form."""
-    raise ProblemError(501, "not-done", "not done yet")
+    return check(given)
 
 
 @route(router, "GET", "/fleets/schema", permission=Permission.READ)
-async def get_fleet_schema() -> dict[str, Any]:
+def get_fleet_schema() -> dict[str, Any]:
     """The JSON Schema of the fleet file."""
-    raise ProblemError(501, "not-done", "not done yet")
+    return json_schema()
 
 
 @route(router, "GET", "/fleets/template", permission=Permission.READ)
-async def get_fleet_template(
+def get_fleet_template(
     name: Annotated[str, Query(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")] = "my-chain",
     chain_id: Annotated[int, Query(ge=1, le=2**53)] = 1138,
     regions: Annotated[int, Query(ge=2, le=31)] = 24,
 ) -> FleetTemplate:
     """A fleet file to start from."""
-    raise ProblemError(501, "not-done", "not done yet")
+    return FleetTemplate(document=new_fleet(name, chain_id, regions))
+
+
+def _summary(portal: Portal, caller: Principal, desk: Desk) -> EnvironmentSummary:
+    health, four_eyes = portal.health(desk), portal.settings.four_eyes
+    return describing.summary(desk, caller, portal.wall(), health=health, four_eyes=four_eyes)
+
+
+def _detail(portal: Portal, caller: Principal, desk: Desk, response: Response) -> EnvironmentDetail:
+    health, four_eyes = portal.health(desk), portal.settings.four_eyes
+    found = describing.detail(desk, caller, portal.wall(), health=health, four_eyes=four_eyes)
+    response.headers["ETag"] = found.etag
+    return found
+
+
+def _revision(wall: float, made: RevisionMade) -> RevisionSummary:
+    return RevisionSummary(
+        number=made.number, fingerprint=made.fingerprint, wall=wall, by=made.by, note=made.note
+    )
+
+
+def _plan(desk: Desk, given: PolicyGiven) -> Plan:
+    loaded, policy = load_text(require_document(desk).document), policy_of(given)
+    plan = make_plan(loaded.fleet, loaded.revision, overrides=policy.overrides(loaded.fleet))
+    return select(plan, policy.selection())

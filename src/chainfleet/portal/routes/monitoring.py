@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from chainfleet.model.fleet import Cloud
 
+from ..cursors import as_page
 from ..models.common import Page
 from ..models.monitoring import (
     LimitsView,
@@ -16,23 +18,31 @@ from ..models.monitoring import (
     RegionDetail,
     RegionFactsView,
 )
+from ..monitoring import history_view, limits_view, sample_view
 from ..permissions import Permission
-from ..problems import ProblemError
-from .declaring import route
+from ..places import region as region_detail
+from ..places import regions
+from .declaring import new_router, route
+from .dependencies import Caller, DeskHere, PortalHere
 from .parameters import EnvironmentPath
 
-router = APIRouter(tags=["monitoring"])
+router = new_router("monitoring")
 
 
 @route(router, "GET", "/environments/{environment}/monitoring", permission=Permission.READ, problems=(404,))
 async def get_monitoring(
+    desk: DeskHere,
+    portal: PortalHere,
     environment: EnvironmentPath,
     fresh: Annotated[
         bool, Query(description="Ask the network now instead of showing the last sample.")
     ] = False,
 ) -> MonitoringSample:
     """How the network stands."""
-    raise ProblemError(501, "not-done", "not done yet")
+    if fresh:
+        await asyncio.wrap_future(portal.observatory.sample_now(desk))
+    sample, problem = portal.observatory.last(desk.name)
+    return await asyncio.to_thread(sample_view, desk, sample, problem, portal.wall())
 
 
 @route(
@@ -42,32 +52,37 @@ async def get_monitoring(
     permission=Permission.READ,
     problems=(404,),
 )
-async def get_monitoring_history(
+def get_monitoring_history(
+    desk: DeskHere,
+    portal: PortalHere,
     environment: EnvironmentPath,
     seconds: Annotated[int, Query(ge=1, le=30 * 86400, description="How far back.")] = 3600,
     points: Annotated[int, Query(ge=1, le=2000, description="Most points.")] = 300,
 ) -> MonitoringHistory:
     """Samples for plots, thinned out evenly."""
-    raise ProblemError(501, "not-done", "not done yet")
+    return history_view(desk, seconds, points, portal.wall())
 
 
 @route(router, "GET", "/environments/{environment}/limits", permission=Permission.READ, problems=(404,))
-async def get_limits(
-    environment: EnvironmentPath, points: Annotated[int, Query(ge=0, le=600)] = 120
+def get_limits(
+    desk: DeskHere, environment: EnvironmentPath, points: Annotated[int, Query(ge=0, le=600)] = 120
 ) -> LimitsView:
     """Limits, queue and slots of the running or last run, with history."""
-    raise ProblemError(501, "not-done", "not done yet")
+    return limits_view(desk, points)
 
 
 @route(router, "GET", "/regions", permission=Permission.READ)
-async def list_regions(cloud: Cloud | None = None) -> Page[RegionFactsView]:
+def list_regions(portal: PortalHere, caller: Caller, cloud: Cloud | None = None) -> Page[RegionFactsView]:
     """Regions that a fleet can name, and those that environments name."""
-    raise ProblemError(501, "not-done", "not done yet")
+    found = regions(portal.registry.desks(caller), cloud)
+    return as_page(found, None, len(found))
 
 
 @route(router, "GET", "/regions/{region}", permission=Permission.READ, problems=(404,))
-async def get_region(
+def get_region(
+    portal: PortalHere,
+    caller: Caller,
     region: Annotated[str, Path(min_length=1, max_length=60, pattern=r"^[a-z0-9-]+$")],
 ) -> RegionDetail:
     """A region with its past."""
-    raise ProblemError(501, "not-done", "not done yet")
+    return region_detail(portal.registry.desks(caller), region)
