@@ -148,8 +148,9 @@ def test_what_24_regions_tell_and_when_their_alerts_fire(tmp_path, run_metrics):
             )
             await healthy(world.fleet, prometheus)
             await loses_a_clock(world, prometheus)
-            await loses_the_oracle(world, prometheus, answered)
-            await loses_regions(world, prometheus, collector)
+            await asyncio.gather(
+                loses_the_oracle(world, prometheus, answered), loses_regions(world, prometheus, collector)
+            )
             await is_told(prometheus, webhook)
 
     asyncio.run(scenario())

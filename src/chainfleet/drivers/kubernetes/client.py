@@ -228,6 +228,28 @@ class Cluster:
         by_id = {entry.get("id"): entry for entry in answer}
         return [_rpc_answer(method, by_id.get(number, {})) for number, (method, _) in enumerate(calls)]
 
+    async def fetch(self, namespace: str, service: str, port: int, path: str, timeout_s: float = 10) -> str:
+        """Return the text that a pod answers to a GET, through the API server's service proxy.
+
+        Raises:
+            TaskFailed: CHAIN_NOT_READY if nobody answers behind the service, else as for any request.
+        """
+        url = f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/{path.lstrip('/')}"
+        what = f"get {path} of {service} in {self.name}"
+        try:
+            with call("kubernetes", what):
+                response = await self._http.get(url, timeout=timeout_s)
+            if response.status_code in (502, 503):
+                raise TaskFailed(
+                    ErrorClass.CHAIN_NOT_READY, f"{what}: no pod answers", fingerprint="besu:no-answer"
+                )
+            response.raise_for_status()
+            return str(response.text)
+        except TaskFailed:
+            raise
+        except Exception as error:
+            raise _as_failure(error, what) from error
+
     async def _post_rpc(
         self, namespace: str, service: str, port: int, body: Any, method: str, timeout_s: float
     ) -> Any:

@@ -22,6 +22,7 @@ from chainfleet.drivers.besu.readiness import is_running
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.drivers.kubernetes import RpcError, names
 from chainfleet.drivers.kubernetes.region_task import RegionTask
+from chainfleet.drivers.monitoring.conditions import problem_of, readings_of
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 
@@ -105,7 +106,9 @@ async def verify_region(attempt: Attempt) -> Outcome:
                 raise _later(
                     f"{ready} of {count} validators of {task.region.name} are ready", "verification:ready"
                 )
-            views = await asyncio.gather(*(view_of(node) for node in _nodes(task, count)))
+            nodes = _nodes(task, count)
+            views = await asyncio.gather(*(view_of(node) for node in nodes))
+            await asyncio.gather(*(_check_metrics(attempt, node) for node in nodes))
         for view in views:
             check_view(attempt, view)
             check_peers(view, expected_peers(attempt))
@@ -114,6 +117,18 @@ async def verify_region(attempt: Attempt) -> Outcome:
     # Besu tries static peers again every 60 s: three of those rounds are enough.
     views = await pace.until_answer(look, pace.scaled(180, least=10))
     return Outcome(_outputs(views), changed=False)
+
+
+async def _check_metrics(attempt: Attempt, node: Node) -> None:
+    """Ask a validator's own metrics what the alerts ask them; raise TaskFailed where one would fire."""
+    port = attempt.fleet.network.metrics_port
+    text = await node.cluster.fetch(names.NAMESPACE, names.validator(node.index), port, "/metrics")
+    try:
+        problem = problem_of(attempt.fleet, readings_of(text), expected_peers(attempt))
+    except ValueError as error:
+        problem = f"its metrics can't be read: {error}"
+    if problem is not None:
+        raise _later(f"{node.name}: {problem}", "verification:metrics")
 
 
 def _nodes(task: RegionTask, count: int) -> list[Node]:

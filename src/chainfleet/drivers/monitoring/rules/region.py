@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from chainfleet.model.fleet import Fleet, Region
 
+from ..conditions import OUT_OF_SYNC, peers_low
 from ..thresholds import Thresholds
 from .building import Alert, Record, duration, number
 
@@ -140,14 +141,14 @@ def _validators(limits: Thresholds) -> list[Alert]:
         ),
         Alert(
             "PeersLow",
-            f"ethereum_peer_count < {limits.low_peers}",
+            peers_low(limits).expression,
             limits.hold_s(60),
             "warning",
             f"{who} has {{{{ $value }}}} of {limits.validators - 1} peers",
         ),
         Alert(
             "OutOfSync",
-            "besu_synchronizer_in_sync == 0",
+            OUT_OF_SYNC.expression,
             limits.hold_s(60),
             "warning",
             f"{who} is not in sync",
