@@ -40,7 +40,7 @@ from chainfleet.emulator.seams import Fault, FaultKind
 from chainfleet.model.fleet import RemoteWrite
 
 FAST = 300.0
-_AHEAD_S = 7_200.0
+_AHEAD_S = 21_600.0
 
 
 class TwoSpeedClock(ScaledClock):
@@ -67,7 +67,7 @@ class TwoSpeedClock(ScaledClock):
         self._settled_at = time.time()
 
     def wall(self):
-        """Two hours behind at first, the time of day once settled."""
+        """Hours behind at first, the time of day once settled."""
         return self._began - _AHEAD_S + self.now()
 
     async def sleep(self, emulated_s):

@@ -165,7 +165,7 @@ def test_a_plan_that_would_destroy_what_stands_is_refused_unless_it_is_allowed(w
         azure = workbench.fleet.clouds.azure.model_copy(update={"resource_prefix": "renamed"})
         clouds = workbench.fleet.clouds.model_copy(update={"azure": azure})
         original, workbench.fleet = workbench.fleet, workbench.fleet.model_copy(update={"clouds": clouds})
-        with pytest.raises(TaskFailed, match="would destroy azapi_resource.network") as caught:
+        with pytest.raises(TaskFailed, match=r"would destroy azapi_resource\.network") as caught:
             await workbench.change("network", REGION)
         assert caught.value.error_class is ErrorClass.CONFIGURATION
         assert "--allow-destroy" in caught.value.way_out
