@@ -163,7 +163,7 @@ def machine() -> Machine:
     import psutil
 
     free_mib = psutil.virtual_memory().available // 2**20
-    return Machine(memory_mib=max(1024, free_mib // 2))
+    return Machine(memory_mib=max(1024, free_mib // 2), cores=float(os.cpu_count() or 1))
 
 
 def _env_file(path: Path | None) -> dict[str, str]:

@@ -76,6 +76,7 @@ class Engine:
         self._drift = Drift()
         self._timers: list[tuple[int, int, int]] = []
         self._calming: set[int] = set()
+        self._idle: set[int] = set()
         self._wake_at = NEVER
 
     # --- moves -----------------------------------------------------------------------------------
@@ -247,6 +248,8 @@ class Engine:
         self._wake_at = NEVER
 
     def _set_timers(self) -> None:
+        for index in tuple(self._idle):
+            self.watch_calm(self.gauges[index])
         if self.admission.untimed:
             for at, gauge in self.admission.timers(self.now):
                 heappush(self._timers, (at, _LIMIT, gauge.index))
@@ -257,10 +260,15 @@ class Engine:
                 self.speaker.wake(soonest)
 
     def watch_calm(self, gauge: Gauge) -> None:
-        """See to it that calm opens a lowered limit again."""
+        """See to it that calm opens a lowered limit again, once somebody wants more of it than it gives."""
         level = gauge.meter.adaptive
         if level is None or level.value >= level.top or gauge.index in self._calming:
             return
+        if not (gauge.meter.binding or gauge.waiting):
+            # Calm is only seen under load: without it, waking up to look would be polling.
+            self._idle.add(gauge.index)
+            return
+        self._idle.discard(gauge.index)
         self._calming.add(gauge.index)
         at = max(level.due(), self.now + level.interval // 4)
         heappush(self._timers, (at, _CALM, gauge.index))

@@ -89,6 +89,7 @@ _WAYS_OUT = {
 
 _CODE = re.compile(r"ERROR CODE: (\S+)")
 _WAIT = re.compile(r"(?:try again after|retry after|Retry-After:?|retry in)\s*['\"]?(\d+)", re.IGNORECASE)
+_NAMESPACE = re.compile(r"/providers/Microsoft\.(\w+)/", re.IGNORECASE)
 _METHOD = re.compile(r"\b(GET|PUT|PATCH|POST|DELETE) https?://")
 _LOCK_FIELD = re.compile(r"^\s*(ID|Who|Created|Operation):\s*(.+?)\s*$", re.MULTILINE)
 
@@ -104,6 +105,7 @@ class Finding:
         retry_after_s: seconds the other side asked us to wait.
         reading: whether the refused call was a read.
         address: the resource it is about.
+        provider: the resource provider that was called, e.g. `network`; empty if not told.
     """
 
     error_class: ErrorClass
@@ -112,6 +114,7 @@ class Finding:
     retry_after_s: float | None
     reading: bool
     address: str
+    provider: str = ""
 
 
 def understand(diagnostic: Diagnostic) -> Finding:
@@ -128,6 +131,7 @@ def understand(diagnostic: Diagnostic) -> Finding:
         retry_after_s=float(wait[1]) if wait else None,
         reading=method is not None and method[1] == "GET",
         address=diagnostic.address,
+        provider=_provider(text, code[1] if code else ""),
     )
 
 
@@ -157,7 +161,21 @@ def throttled_limit(finding: Finding, limits: Iterable[str]) -> str | None:
         return None
     names = [name for name in limits if not name.endswith("/slots") and not name.startswith("machine/")]
     kind = "read" if finding.reading else "write"
-    return next((name for name in names if kind in name), names[0] if names else None)
+    own = [name for name in names if finding.provider and f"/{finding.provider}/" in name and kind in name]
+    return next(iter(own), None) or next(
+        (name for name in names if kind in name), names[0] if names else None
+    )
+
+
+def _provider(text: str, code: str) -> str:
+    """The resource provider that refused, where it was that and not Azure Resource Manager itself.
+
+    ARM's own codes say so: `SubscriptionRequestsThrottled`, `TenantRequestsThrottled`.
+    """
+    if "RequestsThrottled" in code:
+        return ""
+    found = _NAMESPACE.findall(text)
+    return found[0].lower() if found else ""
 
 
 def _kind(address: str) -> str:

@@ -7,7 +7,7 @@ collected in `docs/concepts/durations.md`; no vendor publishes a distribution, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from chainfleet.model.task import Estimate
@@ -20,23 +20,28 @@ class Profile:
     Attributes:
         estimate: duration.
         timeout_s: when to give up on an attempt; several times the slowest one published.
-        arm_writes: write calls to Azure Resource Manager.
-        arm_reads: read calls, polling included.
+        writes: calls that change something, by the resource provider that takes them, in Azure's words.
+        reads: read calls to Azure Resource Manager, polling included.
     """
 
     estimate: Estimate
     timeout_s: float
-    arm_writes: int = 0
-    arm_reads: int = 0
+    writes: Mapping[str, int] = field(default_factory=dict)
+    reads: int = 0
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         # resource group 2 s, virtual network 6 s, then security group and addresses 3 s each, in parallel
-        "infrastructure/network": Profile(Estimate(18, 0.25), 900, arm_writes=6, arm_reads=12),
+        "infrastructure/network": Profile(Estimate(18, 0.25), 900, {"resources": 1, "network": 5}, reads=12),
         # identity, managed cluster (median 4.7 min, p95 8.4 min), node pool 2–4 min, role assignments 27 s
-        "infrastructure/cluster": Profile(Estimate(480, 0.3), 5400, arm_writes=9, arm_reads=60),
-        "kubernetes/base": Profile(Estimate(8, 0.3), 600, arm_reads=1),
+        "infrastructure/cluster": Profile(
+            Estimate(480, 0.3),
+            5400,
+            {"managedidentity": 3, "authorization": 2, "keyvault": 1, "containerservice": 3},
+            reads=60,
+        ),
+        "kubernetes/base": Profile(Estimate(8, 0.3), 600, reads=1),
         "besu/keys": Profile(Estimate(5, 0.3), 300),
         "besu/genesis": Profile(Estimate(2, 0.3), 300),
         "besu/peers": Profile(Estimate(1, 0.3), 300),
