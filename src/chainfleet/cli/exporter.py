@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,14 @@ from chainfleet.drivers.scraping import Answer, served
 from chainfleet.model.besu.extra_data import Codec
 from chainfleet.model.errors import EnvironmentProblem, InputError
 from chainfleet.model.fleet import Fleet
-from chainfleet.runtime.looking import looking_attempt
+from chainfleet.runtime.looking import looking_attempt, recorded_outputs
+from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions
 
 from .looking import say, stop_on_signals, until_stopped, with_environment
 
+_IDENTITY = ("besu/keys/network", "besu/genesis/network")
+"""Tasks whose outputs say which network it is."""
 _STALE_LOOKS = 4
 """Looks that may fail to come before `/healthz` says so."""
 
@@ -91,48 +94,90 @@ def rendered(collector: ChainCollector, accept: str = "") -> Answer:
     return encode(collector), content_type
 
 
+@dataclass(slots=True)
+class _Exporter:
+    """The collector of an environment, kept up with what deployments beside it record."""
+
+    fleet: Fleet
+    state: StateFolder
+    environ: Mapping[str, str]
+    outputs: dict[str, Mapping[str, Any]] = field(init=False)
+    collector: ChainCollector = field(init=False)
+    _stamp: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._stamp = self._ledger_stamp()
+        self.outputs = dict(recorded_outputs(self.state, self.fleet.name))
+        if not self.outputs:
+            message = f"{self.state.root} knows of nothing that was deployed"
+            raise InputError(message, way_out="chainfleet deploy FLEET, or name its folder with --state")
+        self.collector = self._new_collector()
+
+    def keep_up(self) -> None:
+        """Take note of what was recorded since; another genesis or other validators begin a new count."""
+        stamp = self._ledger_stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp, before = stamp, [self.outputs.get(task) for task in _IDENTITY]
+        self.outputs.update(recorded_outputs(self.state, self.fleet.name))
+        if before != [self.outputs.get(task) for task in _IDENTITY]:
+            self.collector = self._new_collector()
+
+    def healthy(self, interval_s: float) -> bool:
+        """Whether the network was looked at lately."""
+        seen = self.collector.collected_at
+        return seen is not None and time.time() - seen <= _STALE_LOOKS * interval_s
+
+    def _new_collector(self) -> ChainCollector:
+        log = partial(typer.echo, err=True)
+        task = "monitoring/exporter/network"
+        attempt = looking_attempt(self.fleet, self.state.workspace, self.environ, self.outputs, task, log)
+        return collector_of(attempt)
+
+    def _ledger_stamp(self) -> tuple[float, ...]:
+        database = self.state.ledger
+        files = (database, database.with_name(f"{database.name}-wal"))
+        return tuple(file.stat().st_mtime for file in files if file.exists())
+
+
 async def _export(
-    options: ExporterOptions,
-    fleet: Fleet,
-    workspace: Path,
-    environ: Mapping[str, str],
-    outputs: Mapping[str, Any],
+    options: ExporterOptions, fleet: Fleet, state: StateFolder, environ: Mapping[str, str]
 ) -> None:
-    log = partial(typer.echo, err=True)
-    attempt = looking_attempt(fleet, workspace, environ, outputs, "monitoring/exporter/network", log)
-    collector = collector_of(attempt)
-    interval = options.interval_s or fleet.monitoring.scrape_interval_seconds
+    exporter = _Exporter(fleet, state, environ)
     stop = stop_on_signals()
     try:
         if options.once:
-            await collector.look()
-            typer.echo(rendered(collector)[0].decode(), nl=False)
+            await exporter.collector.look()
+            typer.echo(rendered(exporter.collector)[0].decode(), nl=False)
             return
-        await _serve(collector, options, interval, stop)
+        interval = options.interval_s or fleet.monitoring.scrape_interval_seconds
+        await _serve(exporter, options, interval, stop)
     finally:
         await clusters().close()
 
 
 async def _serve(
-    collector: ChainCollector, options: ExporterOptions, interval_s: float, stop: asyncio.Event
+    exporter: _Exporter, options: ExporterOptions, interval_s: float, stop: asyncio.Event
 ) -> None:
     host, port = options.address
-
-    def healthy() -> bool:
-        seen = collector.collected_at
-        return seen is not None and time.time() - seen <= _STALE_LOOKS * interval_s
-
     async with AsyncExitStack() as stack:
         try:
-            scope = served(partial(rendered, collector), port, host=host, healthy=healthy)
+            scope = served(
+                lambda accept: rendered(exporter.collector, accept),
+                port,
+                host=host,
+                healthy=lambda: exporter.healthy(interval_s),
+            )
             port = await stack.enter_async_context(scope)
         except OSError as error:
             message = f"can't listen on {options.listen}: {error.strerror or error}"
             raise EnvironmentProblem(message, way_out="give another address with --listen") from None
-        say(f"metrics of {len(collector.sources.validators)} validators: http://{host}:{port}/metrics")
+        count = len(exporter.collector.sources.validators)
+        say(f"metrics of {count} validators: http://{host}:{port}/metrics")
         while not stop.is_set():
             began = time.monotonic()
-            await collector.look()
+            exporter.keep_up()
+            await exporter.collector.look()
             await until_stopped(stop, max(0.0, interval_s - (time.monotonic() - began)))
 
 

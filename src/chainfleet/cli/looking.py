@@ -13,12 +13,12 @@ from typing import Any
 import typer
 
 from chainfleet.model.fleet import Fleet
-from chainfleet.runtime.looking import Outputs, recorded_outputs
 from chainfleet.runtime.operations import scaled, task_environ
+from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target
 
-Work = Callable[[Fleet, Path, Mapping[str, str], Outputs], Coroutine[Any, Any, None]]
-"""Fleet, workspace, environment, outputs of tasks → what to do."""
+Work = Callable[[Fleet, StateFolder, Mapping[str, str]], Coroutine[Any, Any, None]]
+"""Fleet, state folder, environment → what to do."""
 
 
 def with_environment(path: Path, where: TargetOptions, work: Work) -> None:
@@ -27,8 +27,7 @@ def with_environment(path: Path, where: TargetOptions, work: Work) -> None:
     state = where.state_folder(declared.fleet.name)
     with open_target(where, state) as cloud:
         fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
-        environ = task_environ(cloud.environ)
-        asyncio.run(work(fleet, state.workspace, environ, recorded_outputs(state, fleet.name)))
+        asyncio.run(work(fleet, state, task_environ(cloud.environ)))
 
 
 def stop_on_signals() -> asyncio.Event:
