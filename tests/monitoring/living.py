@@ -27,13 +27,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
 
 from cluster_harness import ROOT, EmulatedRegions
 
-from chainfleet.cli.exporter import collector_of, rendered
+from chainfleet.cli.exporter import collector_of
 from chainfleet.drivers.besu import BesuDriver
 from chainfleet.drivers.kubernetes import KubernetesDriver
 from chainfleet.drivers.monitoring import MonitoringDriver
 from chainfleet.drivers.monitoring.configuration import region_configuration
 from chainfleet.drivers.monitoring.rules import rule_files
-from chainfleet.drivers.scraping import served
+from chainfleet.drivers.scraping import exposition, served
 from chainfleet.emulator.chain.anvil import find_anvil
 from chainfleet.emulator.clock import ScaledClock
 from chainfleet.emulator.seams import Fault, FaultKind
@@ -287,7 +287,7 @@ async def exported(world, interval_s):
 
     looking = asyncio.create_task(look())
     try:
-        async with served(lambda accept: rendered(collector, accept), 0) as port:
+        async with served(lambda accept: exposition(collector, accept), 0) as port:
             yield collector, port
     finally:
         looking.cancel()

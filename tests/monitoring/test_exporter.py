@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from chainfleet.cli.exporter import rendered
 from chainfleet.drivers.monitoring.exporter import CHAIN_METRICS, ChainCollector
 from chainfleet.drivers.monitoring.exporter.collector import Sources
 from chainfleet.drivers.monitoring.exporter.exposing import regions_left
 from chainfleet.drivers.monitoring.exporter.judging import Expected
 from chainfleet.drivers.monitoring.exporter.oracles import FeedState
 from chainfleet.drivers.monitoring.exporter.window import Window
-from chainfleet.drivers.scraping import served
+from chainfleet.drivers.scraping import exposition, served
 from chainfleet.model.besu.extra_data import Codec
 from chainfleet.model.besu.header import read_header
 from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
@@ -68,7 +67,7 @@ class Network:
         return self.values()
 
     def values(self):
-        text = rendered(self.collector)[0].decode()
+        text = exposition(self.collector)[0].decode()
         return {
             (sample.name, *sorted(sample.labels.items())): sample.value
             for family in parse_text(text)
@@ -385,11 +384,11 @@ def test_both_formats_hold_the_catalogue_and_nothing_else():
     network.collector.sources = Sources(network.tellers, network.collector.sources.addresses, feeds, expiries)
     network.chain.grow(5)
     network.look()
-    open_text, kind = rendered(network.collector, "application/openmetrics-text; version=1.0.0")
+    open_text, kind = exposition(network.collector, "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
     for families in (
         list(parse_open(open_text.decode())),
-        list(parse_text(rendered(network.collector)[0].decode())),
+        list(parse_text(exposition(network.collector)[0].decode())),
     ):
         named = {f.name + ("_total" if f.type == "counter" else ""): f for f in families}
         assert set(named) == {metric.name for metric in CHAIN_METRICS}
@@ -408,7 +407,7 @@ def test_the_server_answers_on_loopback_and_knows_when_it_is_stale():
     async def scenario():
         await network.collector.look()
         async with served(
-            lambda accept: rendered(network.collector, accept), 0, healthy=lambda: bool(fresh)
+            lambda accept: exposition(network.collector, accept), 0, healthy=lambda: bool(fresh)
         ) as port:
             get = lambda path, **h: asyncio.to_thread(fetch, port, path, h)  # noqa: E731
             status, kind, body = await get("/metrics")

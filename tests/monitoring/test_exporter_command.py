@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
 
 from living import LivingRegions
 
-from chainfleet.cli.exporter import ExporterOptions, _Exporter, rendered, run_exporter
+from chainfleet.cli.exporter import ExporterOptions, _Exporter, run_exporter
+from chainfleet.drivers.scraping import exposition
 from chainfleet.emulator.tls import Authority
 from chainfleet.ledger.store import Entry, Ledger
 from chainfleet.model.errors import InputError
@@ -49,7 +50,7 @@ def test_it_keeps_up_with_a_deployment_beside_it(tmp_path):
             assert not exporter.healthy(1.0)
             await exporter.collector.look()
             assert exporter.healthy(1.0)
-            text = rendered(exporter.collector)[0].decode()
+            text = exposition(exporter.collector)[0].decode()
             assert "chainfleet_network_validators_up 6.0" in text
             assert 'chainfleet_validator_seals_total{region="alpha",validator="validator-0"}' in text
             assert 'version="26.8.0"' in text
@@ -63,7 +64,7 @@ def test_it_keeps_up_with_a_deployment_beside_it(tmp_path):
 )
 def test_what_cannot_work_is_one_clear_error(tmp_path, listen, problem):
     fleet = tmp_path / "fleet.yaml"
-    fleet.write_text("name: net\nnetwork: {chain_id: 9}\nregions: [northeurope]\n")
+    fleet.write_text("name: net\nnetwork: {chain_id: 9}\nregion_set: azure-non-us-24\n")
     options = ExporterOptions(listen, None, once=True)
     with pytest.raises(InputError, match=problem) as refusal:
         run_exporter(fleet, TargetOptions(tmp_path / "state"), options)

@@ -21,7 +21,7 @@ from chainfleet.drivers.monitoring.exporter.expiry import expiries_of
 from chainfleet.drivers.monitoring.exporter.judging import Expected
 from chainfleet.drivers.monitoring.exporter.oracles import Oracles
 from chainfleet.drivers.monitoring.exporter.sampling import validators_of
-from chainfleet.drivers.scraping import Answer, served
+from chainfleet.drivers.scraping import exposition, served
 from chainfleet.model.besu.extra_data import Codec
 from chainfleet.model.errors import EnvironmentProblem, InputError
 from chainfleet.model.fleet import Fleet
@@ -86,14 +86,6 @@ def collector_of(attempt: Attempt, *, feeds_every_s: float = 30.0) -> ChainColle
     )
 
 
-def rendered(collector: ChainCollector, accept: str = "") -> Answer:
-    """The metrics in the format that the scraper accepts: Prometheus text or OpenMetrics."""
-    from prometheus_client.exposition import choose_encoder
-
-    encode, content_type = choose_encoder(accept)
-    return encode(collector), content_type
-
-
 @dataclass(slots=True)
 class _Exporter:
     """The collector of an environment, kept up with what deployments beside it record."""
@@ -148,7 +140,7 @@ async def _export(
     try:
         if options.once:
             await exporter.collector.look()
-            typer.echo(rendered(exporter.collector)[0].decode(), nl=False)
+            typer.echo(exposition(exporter.collector)[0].decode(), nl=False)
             return
         interval = options.interval_s or fleet.monitoring.scrape_interval_seconds
         await _serve(exporter, options, interval, stop)
@@ -163,7 +155,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         try:
             scope = served(
-                lambda accept: rendered(exporter.collector, accept),
+                lambda accept: exposition(exporter.collector, accept),
                 port,
                 host=host,
                 healthy=lambda: exporter.healthy(interval_s),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
 
 LOOPBACK = "127.0.0.1"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -14,6 +18,14 @@ Answer = tuple[bytes, str]
 """Body and content type."""
 Render = Callable[[str], Answer]
 """Value of the request's Accept header → what to answer."""
+
+
+def exposition(collector: Collector, accept: str = "") -> Answer:
+    """Return a collector's metrics in the format that the scraper accepts: Prometheus text or OpenMetrics."""
+    from prometheus_client.exposition import choose_encoder
+
+    encode, content_type = choose_encoder(accept)
+    return encode(collector), content_type
 
 
 @asynccontextmanager

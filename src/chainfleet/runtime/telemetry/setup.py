@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from chainfleet.drivers.scraping import Answer, served
+from chainfleet.drivers.scraping import TEXT, Answer, exposition, served
 from chainfleet.model.errors import EnvironmentProblem, InputError
 
 from ..coordinator import Coordinator, Observer
@@ -79,10 +79,8 @@ class Telemetry:
         return found
 
     def _render(self, accept: str) -> Answer:
-        from prometheus_client.exposition import choose_encoder
-
-        encode, content_type = choose_encoder(accept)
-        return (b"" if self._metrics is None else encode(self._metrics)), content_type
+        # Before the run has begun there is nothing to tell.
+        return (b"", TEXT) if self._metrics is None else exposition(self._metrics, accept)
 
     def _port(self) -> int | None:
         text = self.environ.get(METRICS_PORT, "")
