@@ -26,7 +26,7 @@ from chainfleet.model.errors import ErrorClass, FleetError, TaskFailed
 from chainfleet.model.fleet import Monitoring, RemoteWrite
 from chainfleet.model.fleet_file import load_fleet
 
-WRITE = RemoteWrite(url="https://central.example/api/v1/write", token="${REMOTE_TOKEN}")
+WRITE = RemoteWrite(url="https://central.example:8443/api/v1/write", token="${REMOTE_TOKEN}")
 FLAVOURS = {
     "plain": Monitoring(),
     "everything": Monitoring(
@@ -121,7 +121,7 @@ def test_ports_that_are_scraped_are_open_in_the_policies(chain_138):
         for rule in only(manifests, "NetworkPolicy", "prometheus")["spec"]["egress"]
         for port in rule["ports"]
     }
-    assert egress >= {9545, 9100, 8080, 9093, 10250, 443}
+    assert egress >= {9545, 9100, 8080, 9093, 10250, 443, 8443}
     for kind, name in (("DaemonSet", "node-exporter"), ("Deployment", "kube-state-metrics")):
         pod = only(manifests, kind, name)["spec"]["template"]
         (port,) = pod["spec"]["containers"][0]["ports"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from chainfleet.drivers.kubernetes import names
 from chainfleet.drivers.kubernetes.names import Manifest, manifest
@@ -64,7 +65,7 @@ def network_policies(fleet: Fleet, labels: Labels) -> list[Manifest]:
         },
         dns,
         # Addresses of the API server, of kubelets and of what is written to are the provider's to choose.
-        {"ports": [_port(443), _port(6443), _port(config.KUBELET_PORT)]},
+        {"ports": [_port(p) for p in sorted({443, 6443, config.KUBELET_PORT, *_written_to(fleet)})]},
     ]
     scraped = [{"from": [{"podSelector": {"matchLabels": selector(PROMETHEUS)}}]}]
     queried = {"from": [watchers, system], "ports": [_port(config.PROMETHEUS_PORT)]}
@@ -79,6 +80,14 @@ def network_policies(fleet: Fleet, labels: Labels) -> list[Manifest]:
         told = [{"from": [watchers, system], "ports": [_port(config.ALERTMANAGER_PORT)]}]
         found.append(_policy_of(config.ALERTMANAGER, labels, told, [dns, {"ports": [_port(443)]}]))
     return found
+
+
+def _written_to(fleet: Fleet) -> set[int]:
+    """The port of the central Prometheus, where there is one."""
+    if fleet.monitoring.remote_write is None:
+        return set()
+    parts = urlsplit(fleet.monitoring.remote_write.url)
+    return {parts.port or (443 if parts.scheme == "https" else 80)}
 
 
 def selector(name: str) -> Labels:

@@ -84,7 +84,7 @@ class RunMetrics:
         self._failed: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
         self._buckets: dict[str, list[int]] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
         self._estimated: dict[str, float] = {}
         self._throttled: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
@@ -122,7 +122,7 @@ class RunMetrics:
         self._ended[phase, result] += 1
         buckets = self._buckets.setdefault(phase, [0] * (len(_BOUNDS_S) + 1))
         buckets[bisect_left(_BOUNDS_S, seconds)] += 1
-        self._seconds[phase] += seconds  # type: ignore[assignment]
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + seconds
         self._estimated[phase] = self._estimated.get(phase, 0.0) + task.estimate.median_s
 
     def collect(self) -> Iterator[Family]:

@@ -23,7 +23,7 @@ from ..attempts import AttemptEnd
 from ..coordinator import Coordinator, RunAttempt
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Link, Span, Tracer
 
 _NANO = 1_000_000_000
 
@@ -144,14 +144,14 @@ class RunSpans:
         if self._run.is_recording():
             self._run.end(moment)
 
-    def _child(self, name: str, parent: Span, moment: int, links: Sequence[object] = ()) -> Span:
+    def _child(self, name: str, parent: Span, moment: int, links: Sequence[Link] = ()) -> Span:
         from opentelemetry.trace import set_span_in_context
 
         return self._tracer.start_span(
             name,
             context=set_span_in_context(parent),
             start_time=moment,
-            links=list(links),  # type: ignore[arg-type]
+            links=links,
             attributes=self._attributes,
         )
 
