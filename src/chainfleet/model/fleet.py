@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
@@ -233,6 +234,15 @@ class Retries(Part):
     cap_seconds: PositiveFloat = 60.0
 
 
+class StateBackend(Part):
+    """Where Terraform keeps its states: one for each region and stage."""
+
+    type: Literal["azurerm", "s3", "gcs", "http"]
+    config: Mapping[str, str] = {}
+    """The backend's own settings; `{fleet}`, `{region}` and `{stage}` in them are filled in. Credentials come from
+    the environment, never from here."""
+
+
 class Deployment(Part):
     """How the fleet is rolled out."""
 
@@ -244,6 +254,8 @@ class Deployment(Part):
     ceilings: Ceilings = Ceilings()
     retries: Retries = Retries()
     failed_regions_allowed: Annotated[int, Field(ge=0)] | None = None
+    state: StateBackend | None = None
+    """Where Terraform keeps its states; in the state folder where not given."""
     time_scale: PositiveFloat = 1.0
     """Expected and allowed durations are divided by this; only rehearsals and emulated clouds differ from 1."""
 

@@ -145,7 +145,9 @@ def open_target(
         say(f"starting the emulated cloud, {scale:g} times as fast as a real one")
         running = start(folder, time_scale=scale, faults=options.faults)
     with running:
-        yield Target({**running.environment, **allow}, time_scale=scale, emulated=True)
+        yield Target(
+            {**running.environment, **allow, "CHAINFLEET_LOCAL_STATE": "1"}, time_scale=scale, emulated=True
+        )
 
 
 def remember_target(state: StateFolder, options: TargetOptions, target: Target) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chainfleet.drivers.terraform.reality import Reality
-from chainfleet.drivers.terraform.roots import STATE
+from chainfleet.drivers.terraform.roots import STATES
 from chainfleet.drivers.terraform.states import read_state
 from chainfleet.model.errors import TaskFailed
 from chainfleet.model.fleet import Fleet
@@ -31,7 +31,7 @@ async def find_drift(
 
 async def _of_region(reality: Reality, folder: Path) -> list[str] | None:
     lines: list[str] = []
-    states = sorted(folder.glob(f"*/{STATE}"))
+    states = sorted(path for name in STATES for path in folder.glob(f"*/{name}"))
     if not states:
         return None
     for path in states:

@@ -24,7 +24,7 @@ class Applied:
 def state_of(root: Root) -> states.State | None:
     """The root's state; None if it has none. TaskFailed if it can't be read."""
     try:
-        return states.read_state(root.folder / roots.STATE)
+        return states.read_state(root.state)
     except (OSError, ValueError) as error:
         message = f"the state in {root.folder} can't be read: {error}"
         raise TaskFailed(ErrorClass.CONFIGURATION, message) from error

@@ -42,8 +42,12 @@ class TerraformDriver:
         """Outcome if the root was applied as it now is and every resource still is as its state says."""
         root = self._root(attempt)
         last = applied(root)
-        if last is None or not states.is_sound(root.folder / roots.STATE):
+        if last is None or not states.is_sound(root.state):
             return None
+        if root.remote:
+            if not self._runner.initialised(root, attempt.environ):
+                return None
+            await self._runner.pull(attempt, root)
         state = state_of(root)
         if state is None or not state.resources:
             return None
@@ -67,6 +71,7 @@ class TerraformDriver:
             output = await self._apply(attempt, root, refresh, recover=recover)
         finally:
             (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
+        await self._runner.pull(attempt, root)
         return Outcome(remember(root), changed=output.changed > 0)
 
     async def _apply(self, attempt: Attempt, root: Root, arguments: list[str], *, recover: bool) -> Output:
@@ -153,7 +158,7 @@ class TerraformDriver:
     async def undo(self, attempt: Attempt) -> Outcome:
         """Destroy what the root's own state holds, and nothing else."""
         root = roots.root_as_written(attempt)
-        existed = (root.folder / roots.STATE).exists()
+        existed = root.state.exists()
         await self._runner.prepare(attempt, root)
         state = state_of(root)
         if existed and state is None:

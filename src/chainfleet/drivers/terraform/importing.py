@@ -135,6 +135,7 @@ class Importer:
             if not refused:
                 document, imports = await self._matched(attempt, root)
         if not refused and not any(found.finding is Finding.MISSING for found in resources):
+            await self._runner.pull(attempt, root)
             remember(root)
         return Survey(tuple(resources), planned_outputs(document), imported=layers > 0, refused=refused)
 

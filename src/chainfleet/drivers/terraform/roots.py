@@ -21,9 +21,14 @@ from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Fleet, Region
 from chainfleet.model.region import azure_regions
 
+from . import backend
+
 VARIABLES = "fleet.auto.tfvars.json"
 STATE = "terraform.tfstate"
 APPLIED = ".chainfleet-applied.json"
+_COPY = ".chainfleet-state.json"
+STATES = (STATE, _COPY)
+"""Names of states in roots: their own, or the copy of what lies in a backend."""
 
 _STAGES = {"network": "network", "cluster": "region"}
 """Stage of each action of the plan; the action is the word for operators, the stage the module's name."""
@@ -52,6 +57,16 @@ class Root:
     fingerprint: str
     providers: frozenset[str]
 
+    @property
+    def remote(self) -> bool:
+        """Whether its state lies in a backend; its folder then holds a copy."""
+        return backend.FILE in self.files
+
+    @property
+    def state(self) -> Path:
+        """Its state, or the copy of it that was pulled last."""
+        return self.folder / (_COPY if self.remote else STATE)
+
     def write(self) -> None:
         """Write its files where they differ; files of an older module go.
 
@@ -60,8 +75,8 @@ class Root:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for old in self.folder.glob("*.tf"):
-                if old.name not in self.files:
+            for old in (*self.folder.glob("*.tf"), self.folder / backend.FILE):
+                if old.name not in self.files and old.exists():
                     old.unlink()
             for name, text in self.files.items():
                 path = self.folder / name
@@ -87,13 +102,19 @@ def root_of(attempt: Attempt, modules: Path) -> Root:
     values = _network_values if stage == "network" else _region_values
     variables = _common_values(attempt.fleet, region, attempt.environ) | values(attempt, region)
     files = dict(_module(source)) | {VARIABLES: json.dumps(variables, indent=2, sort_keys=True) + "\n"}
+    declared = attempt.fleet.deployment.state
+    if declared is not None and attempt.environ.get(backend.LOCAL_STATE) != "1":
+        files[backend.FILE] = backend.backend_file(
+            declared, fleet=attempt.fleet.name, region=region.name, stage=stage
+        )
     return _root(attempt.workspace / "terraform" / region.name / stage, files)
 
 
 def root_as_written(attempt: Attempt) -> Root:
     """The root as it lies in the workspace: what is to be destroyed was made from that."""
     folder = attempt.workspace / "terraform" / attempt.task.subject / stage_of(attempt.task.action)
-    names = [*folder.glob("*.tf"), *folder.glob(".terraform.lock.hcl"), *folder.glob(VARIABLES)]
+    patterns = ("*.tf", ".terraform.lock.hcl", VARIABLES, backend.FILE)
+    names = [path for pattern in patterns for path in folder.glob(pattern)]
     return _root(folder, {path.name: path.read_text(encoding="utf-8") for path in names})
 
 

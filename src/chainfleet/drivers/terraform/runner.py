@@ -14,7 +14,7 @@ from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.event import LimitObserved
 
-from . import diagnosis, process, roots, states
+from . import backend, diagnosis, process, states
 from .messages import Diagnostic, Output
 from .reality import Reality, reality_key
 from .roots import Root
@@ -47,18 +47,51 @@ class Runner:
         left = await process.stop_leftover(root.folder, grace_s=_grace_s(attempt))
         if left:
             attempt.log(left)
-        if states.clear_stale_lock(root.folder / roots.STATE):
+        if states.clear_stale_lock(root.state):
             attempt.log("removed the note of a state lock that nobody holds any more")
-        recovered = states.recover(root.folder / roots.STATE)
+        recovered = states.recover(root.state)
         if recovered:
             attempt.log(recovered)
         root.write()
-        if not _needs_init(root, attempt.environ):
+        if _needs_init(root, attempt.environ):
+            # A root whose backend has changed starts with what lies there: nobody's state is moved unasked.
+            output = await self.run(attempt, root, ["init", "-reconfigure", "-input=false", "-no-color"])
+            if output.errors:
+                raise failed(attempt, output.errors)
+            _init_note(root).parent.mkdir(exist_ok=True)
+            _init_note(root).write_text(_init_key(root, attempt.environ), encoding="utf-8")
+        await self.pull(attempt, root)
+
+    async def pull(self, attempt: Attempt, root: Root) -> None:
+        """Copy the state of a root that keeps it in a backend; nothing for others.
+
+        Raises:
+            TaskFailed: the backend can't be read.
+        """
+        if not root.remote:
             return
-        output = await self.run(attempt, root, ["init", "-input=false", "-no-color"])
-        if output.errors:
-            raise failed(attempt, output.errors)
-        _init_note(root).write_text(_init_key(root, attempt.environ), encoding="utf-8")
+        tool = self.tool(attempt.environ)
+        lines: list[str] = []
+        code = await process.run(
+            [*tool.command, "state", "pull"],
+            folder=root.folder,
+            environ=_environment(attempt.environ),
+            on_line=lines.append,
+            grace_s=_grace_s(attempt),
+        )
+        text = "\n".join(lines)
+        if code != 0:
+            raise failed(attempt, [Diagnostic("state pull failed", text[-2000:])])
+        start = text.find("{")
+        if start < 0:
+            root.state.unlink(missing_ok=True)
+            return
+        root.state.touch(mode=0o600)
+        root.state.write_text(text[start:], encoding="utf-8")
+
+    def initialised(self, root: Root, environ: Mapping[str, str]) -> bool:
+        """Whether commands can be run in the root as it is."""
+        return not _needs_init(root, environ)
 
     async def run(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
         """Run one command; a failure without a diagnostic becomes one."""
@@ -83,7 +116,7 @@ class Runner:
                     grace_s=_grace_s(attempt),
                 )
         finally:
-            states.clear_stale_lock(root.folder / roots.STATE)
+            states.clear_stale_lock(root.state)
         if code != 0 and not output.errors:
             text = "\n".join(output.text[-20:]) or f"exit code {code}"
             output.errors.append(Diagnostic(f"{arguments[0]} failed", text))
@@ -135,7 +168,9 @@ def _needs_init(root: Root, environ: Mapping[str, str]) -> bool:
     except ValueError as error:
         raise TaskFailed(ErrorClass.CONFIGURATION, f"TF_REATTACH_PROVIDERS is not JSON: {error}") from error
     names = {name.lower() for name in root.providers}
-    if all(any(address.endswith(f"/{name}") or address == name for address in attached) for name in names):
+    if not root.remote and all(
+        any(address.endswith(f"/{name}") or address == name for address in attached) for name in names
+    ):
         return False
     try:
         return _init_note(root).read_text(encoding="utf-8") != _init_key(root, environ)
@@ -149,7 +184,8 @@ def _init_note(root: Root) -> Path:
 
 def _init_key(root: Root, environ: Mapping[str, str]) -> str:
     config = environ.get("TF_CLI_CONFIG_FILE", "")
-    versions = root.files.get("versions.tf", "") + root.files.get(".terraform.lock.hcl", "")
+    pinned = ("versions.tf", ".terraform.lock.hcl", backend.FILE)
+    versions = "".join(root.files.get(name, "") for name in pinned)
     return f"{config}\n{versions}"
 
 
