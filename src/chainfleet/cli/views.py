@@ -14,7 +14,6 @@ from chainfleet.model.event import AttemptFailed, Command, Event, Finish, Incide
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Phase
 from chainfleet.runtime.coordinator import Coordinator
-from chainfleet.runtime.foresight import FORECAST, Foresight
 from chainfleet.scheduling.forecast.outlook import late_lines
 
 if TYPE_CHECKING:
@@ -84,14 +83,12 @@ class PlainScreen(SilentScreen):
 
     def __init__(self) -> None:
         self._coordinator: Coordinator | None = None
-        self._foresight: Foresight | None = None
         self._late: set[str] = set()
         self._next = 0.0
 
     def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
         """Say what begins."""
         self._coordinator = coordinator
-        self._foresight = foresight_of(coordinator)
         plan = coordinator.plan
         counts = f"{len(fleet.regions)} regions, {fleet.validator_count} validators, {len(plan.tasks)} tasks"
         self._line(f"{coordinator.run}: {fleet.name}, mode {plan.mode.value}, {counts}")
@@ -111,12 +108,11 @@ class PlainScreen(SilentScreen):
         ended = any(isinstance(thing, Finish) for thing in things)
         if at >= self._next or ended:
             self._next = at + PLAIN_EVERY_S
-            assert self._foresight is not None
-            for action, line in late_lines(self._foresight.stragglers(at)).items():
+            for action, line in late_lines(self._coordinator.foresight.stragglers(at)).items():
                 if action not in self._late:
                     self._late.add(action)
                     self._line(f"{at:7.1f}s  ! {line}")
-            self._line(progress_line(self._coordinator, self._foresight, at))
+            self._line(progress_line(self._coordinator, at))
 
     def _line(self, text: str) -> None:
         print(text, flush=True)  # noqa: T201  # this is the terminal
@@ -130,7 +126,6 @@ class LiveScreen(SilentScreen):
         from rich.live import Live
 
         self._coordinator: Coordinator | None = None
-        self._foresight: Foresight | None = None
         self._regions: tuple[str, ...] = ()
         self._trouble: list[str] = []
         self._drawn = 0.0
@@ -139,7 +134,6 @@ class LiveScreen(SilentScreen):
     def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
         """Draw the first picture."""
         self._coordinator = coordinator
-        self._foresight = foresight_of(coordinator)
         self._regions = tuple(region.name for region in fleet.regions)
 
     def see(self, at: float, things: Sequence[Event | Command]) -> None:
@@ -180,10 +174,9 @@ class LiveScreen(SilentScreen):
         for region in self._regions:
             row = states.get(region, {})
             table.add_row(region, *(_cell(row.get(phase)) for phase in phases))
-        assert self._foresight is not None
-        late = list(late_lines(self._foresight.stragglers(at)).values())[:2]
+        late = list(late_lines(self._coordinator.foresight.stragglers(at)).values())[:2]
         trouble = [Text(line[:118], style="yellow") for line in (*self._trouble[-4:], *late)]
-        line = progress_line(self._coordinator, self._foresight, at)
+        line = progress_line(self._coordinator, at)
         return Group(table, Text(line, style="bold"), *trouble)
 
 
@@ -215,13 +208,7 @@ _SHORT = {
 }
 
 
-def foresight_of(coordinator: Coordinator) -> Foresight:
-    """Looks ahead in the run of that coordinator."""
-    note = coordinator.view.notes.get(FORECAST) or {}
-    return Foresight(coordinator.scheduler, common=note.get("common", 0.0))
-
-
-def progress_line(coordinator: Coordinator, foresight: Foresight, at: float) -> str:
+def progress_line(coordinator: Coordinator, at: float) -> str:
     """One line: elapsed time and the end as it looks now, what is done, what binds, retries, limits that are held back."""
     scheduler = coordinator.scheduler
     total: Counter[TaskState] = Counter()
@@ -238,7 +225,7 @@ def progress_line(coordinator: Coordinator, foresight: Foresight, at: float) -> 
         extra.append(f"retries {coordinator.view.retries}")
     throttled = [limit for limit in scheduler.limits() if limit.throttled]
     extra += [f"{limit.name} throttled {limit.throttled}×" for limit in throttled[:2]]
-    ends = foresight.look(at)
+    ends = coordinator.foresight.look(at)
     if ends is not None:
         extra.append(f"ends at {ends.text()}")
         extra.append(f"binds: {scheduler.bottleneck(at).text}")

@@ -38,9 +38,11 @@ from chainfleet.model.event import (
     WakeAt,
 )
 from chainfleet.model.task import Plan, Task
+from chainfleet.scheduling.forecast.outlook import outlook_document
 from chainfleet.scheduling.scheduler import SEARCH, Scheduler
 
 from .attempts import AttemptEnd
+from .foresight import Foresight
 from .outlook import outlook
 
 LEASE_RENEWAL_S = 5.0
@@ -92,6 +94,7 @@ class Coordinator:
         observers: who wants to see everything.
         earlier: what the ledger has of this run, if an earlier process began it; its axis goes on from there.
         take_requests: what other processes have asked for since the last call.
+        foresight: looks ahead, for screens and for the ledger.
     """
 
     plan: Plan
@@ -105,6 +108,7 @@ class Coordinator:
     take_requests: Callable[[], Sequence[Request]] = tuple
     view: RunView = field(init=False)
     scheduler: Scheduler = field(init=False)
+    foresight: Foresight = field(init=False)
     accounting: Accounting = field(default_factory=Accounting)
     _tasks: dict[str, Task] = field(init=False)
     _running: dict[tuple[str, int], asyncio.Task[AttemptEnd]] = field(default_factory=dict)
@@ -119,6 +123,7 @@ class Coordinator:
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.plan, effort=SEARCH)
         self.view = self.earlier or RunView(self.run)
+        self.foresight = Foresight(self.scheduler)
         self._offset_s = self.view.last
         if self.view.plan is None:
             self.view.see(self.plan, 0.0)
@@ -296,7 +301,11 @@ class Coordinator:
         while True:
             if self.view.last != seen and self.scheduler.finished is None:
                 seen = self.view.last
-                self._note("outlook", outlook(self.scheduler, self.now()))
+                now = self.now()
+                self._note("outlook", outlook(self.scheduler, now))
+                ends = self.foresight.look(now)
+                if ends is not None:
+                    self._note("ends", outlook_document(ends, self.foresight.stragglers(now)))
             await asyncio.sleep(OUTLOOK_EVERY_S)
 
     async def _read_mail(self) -> None:

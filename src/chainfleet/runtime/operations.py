@@ -268,6 +268,7 @@ async def _run(
         progress=progress.__setitem__,
     )
     coordinator.view.notes.update(notes)
+    coordinator.foresight.common = coordinator.view.notes.get(FORECAST, {}).get("common", 0.0)
     coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:
