@@ -15,6 +15,7 @@ from chainfleet.model.event import AttemptSucceeded, Event, RunStarted, StartAtt
 from chainfleet.model.task import Plan
 from chainfleet.scheduling.blueprint import Blueprint
 from chainfleet.scheduling.bounds import bound_of
+from chainfleet.scheduling.forecast import compiled, kernel
 from chainfleet.scheduling.rehearsal import Rehearsing
 from chainfleet.scheduling.scheduler import Scheduler
 from chainfleet.scheduling.world import Faults
@@ -100,8 +101,16 @@ def million(size: int = 1_000_000) -> None:
     run = Rehearsing(blueprint, sigma=0, faults=Faults(policed=False), traced=False)
     run.run()
     mark("run to the end in virtual time")
+    layout = kernel.lay_out(blueprint)
+    alone = kernel.run(blueprint, layout, blueprint.durations)
+    mark("the bare loop alone, in Python")
+    compiled.makespan(blueprint)  # Compiles it, and is not timed.
+    marks.append(time.process_time())
+    quick = compiled.makespan(blueprint)
+    mark("the bare loop, compiled by numba")
     bound = bound_of(blueprint)
     mark("lower bounds")
+    print(f"\nthe three makespans are {'equal' if run.makespan == alone == quick else 'DIFFERENT'}", end="; ")
     print(
-        f"\nmakespan {run.makespan / 1e6:,.0f} s, {run.makespan / 1e6 / bound.seconds:.4f} x the bound ({bound.binding})"
+        f"makespan {run.makespan / 1e6:,.0f} s, {run.makespan / 1e6 / bound.seconds:.4f} x the bound ({bound.binding})"
     )
