@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .projection import project
 from .store import Ledger
 
-RUNS = 12
+RUNS = 6
 """How many runs are looked at, the latest ones; older ones say little about today's clouds."""
 
 DESTROY = "-destroy"

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +31,15 @@ FORECAST = "forecast"
 
 FIRST_SAMPLES = 60
 LIVE_SAMPLES = 16
+FEWEST_SAMPLES = 4
+"""Fewer say nothing of a range: a plan that is too large for as many has no outlook."""
+
+FIRST_S, LIVE_S = 1.0, 0.25
+"""Seconds that the first forecast, and each outlook, may keep the coordinator from its work."""
+
+TASK_S = 2e-5
+"""Seconds that a rehearsal takes for each task, roughly; the slower the machine, the more."""
+
 SHARE = 0.02
 """Share of the coordinator's time that outlooks may take."""
 
@@ -59,16 +68,25 @@ def all_cores() -> Iterator[Hands]:
         yield Hands(pool.map, cores)
 
 
-def first_forecast(plan: Plan, common: float) -> dict[str, float]:
+def first_forecast(plan: Plan, common: float) -> dict[str, float] | None:
     """When a run of that plan will end, in seconds from its start, told before it begins; kept with the run.
 
     Args:
-        plan: what will be run.
+        plan: what will be run; None is said of one that is too large to be rehearsed in a second.
         common: spread of what the durations of one run have in common.
     """
-    samples = sample(plan, World(common=common), runs=FIRST_SAMPLES, seed=0)
+    runs = _affordable(plan, FIRST_SAMPLES, FIRST_S)
+    if not runs:
+        return None
+    samples = sample(plan, World(common=common), runs=runs, seed=0)
     found = interval([each.makespan for each in samples])
     return {"low_s": found.low_s, "p50_s": found.p50_s, "high_s": found.high_s, "common": common}
+
+
+def _affordable(plan: Plan, most: int, seconds: float) -> int:
+    """How many rehearsals of a plan fit into that time, at most so many; 0 if too few to say anything."""
+    runs = min(most, int(seconds / (TASK_S * max(1, len(plan.tasks)))))
+    return runs if runs >= FEWEST_SAMPLES else 0
 
 
 @dataclass(slots=True)
@@ -85,15 +103,25 @@ class Foresight:
     common: float = 0.0
     spent_s: float = 0.0
     _last: Interval | None = None
-    _next: float = 0.0
+    _next: float | None = None
+
+    def expect(self, forecast: Mapping[str, float] | None) -> None:
+        """Take over what was said before the run began; that stands until there is time to look again."""
+        if forecast is not None:
+            self.common = forecast["common"]
+            self._last = Interval(forecast["low_s"], forecast["p50_s"], forecast["high_s"])
 
     def look(self, now: float) -> Interval | None:
-        """The outlook at that moment (seconds on the run's axis), perhaps the last one; None once it is over."""
-        if self.scheduler.finished is not None:
+        """The outlook at that moment (seconds on the run's axis), perhaps an earlier one; None if there is none."""
+        plan = self.scheduler.plan
+        samples = _affordable(plan, LIVE_SAMPLES, LIVE_S)
+        if self.scheduler.finished is not None or not samples:
             return None
-        if self._last is None or now >= self._next:
+        if self._next is None:
+            self._next = now + samples * TASK_S * len(plan.tasks) / SHARE
+        if now >= self._next:
             clock = time.perf_counter()
-            self._last = outlook(self.scheduler.engine, now, samples=LIVE_SAMPLES, common=self.common)
+            self._last = outlook(self.scheduler.engine, now, samples=samples, common=self.common)
             cost = time.perf_counter() - clock
             self.spent_s += cost
             self._next = now + max(LEAST_EVERY_S, cost / SHARE)

@@ -188,7 +188,8 @@ async def start_run(
     """
     if run in environment.ledger.runs():
         raise InputError(f"there is a run `{run}` already", way_out="give another name")
-    notes = {} if undo else {FORECAST: first_forecast(plan, common)}
+    said = None if undo else first_forecast(plan, common)
+    notes = {} if said is None else {FORECAST: said}
     entries = [Entry(run, 0.0, "record", "", encode(plan))]
     entries += [Entry(run, 0.0, "note", name, json.dumps(note)) for name, note in notes.items()]
     environment.ledger.append(entries).result()
@@ -268,7 +269,7 @@ async def _run(
         progress=progress.__setitem__,
     )
     coordinator.view.notes.update(notes)
-    coordinator.foresight.common = coordinator.view.notes.get(FORECAST, {}).get("common", 0.0)
+    coordinator.foresight.expect(coordinator.view.notes.get(FORECAST))
     coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:
