@@ -258,7 +258,7 @@ def asked(environment: Environment, plan: Plan, after: int, *requests: Request) 
 def test_a_drain_ends_what_runs_and_resume_goes_on(
     environment: Environment, fast: Fleet, driver: Any
 ) -> None:
-    driver.seconds = 0.05
+    driver.seconds = 0.2
     plan = make_plan(fast, "r1")
     result = asked(environment, plan, 10, Request(Ask.DRAIN))
     assert result.finish.verdict is Verdict.CANCELLED
@@ -273,7 +273,7 @@ def test_a_drain_ends_what_runs_and_resume_goes_on(
 def test_a_task_is_skipped_on_request_and_the_run_replays(
     environment: Environment, fast: Fleet, driver: Any
 ) -> None:
-    driver.seconds = 0.05
+    driver.seconds = 0.2
     skipped = "verification/region/uksouth"
     result = asked(environment, make_plan(fast, "r1"), 5, Request(Ask.EVENT, SkipRequested(skipped)))
     assert result.finish.verdict is Verdict.SUCCEEDED
@@ -306,7 +306,9 @@ def test_a_run_says_how_far_off_its_forecast_was_and_the_next_one_learns(
     assert off["error"] == pytest.approx(off["took_s"] / off["p50_s"] - 1, abs=0.02)
     assert error_document(read_run(environment.state, fast.name)) == off
     learned = learned_from(environment.state, fast.name)
-    assert learned.actions["besu/start"].median_s == pytest.approx(0.1, rel=0.3)
+    assert 0.05 < learned.actions["besu/start"].median_s < 1, (
+        "about 0.1 s on a machine that has nothing else to do"
+    )
     cut = run(environment, learned.applied(plan), "2-deploy")
     assert cut.view.notes["forecast"]["p50_s"] > 0
 
