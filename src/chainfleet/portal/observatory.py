@@ -66,7 +66,9 @@ class Observatory:
         self._stop: asyncio.Event | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, where that hasn't been done."""
+        if self._thread is not None:
+            return
         self._thread = threading.Thread(target=self._run, name="observatory", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -94,6 +96,7 @@ class Observatory:
 
     def sample_now(self, desk: Desk) -> Future[None]:
         """Sample an environment at once, its emulated cloud started if need be."""
+        self.start()
         self._watches.setdefault(desk.name, _Watch()).looked = time.monotonic()
         return self._submit(self._sample(desk, start_cloud=True))
 

@@ -127,6 +127,14 @@ class Desk:
         asked = self.asked(run)
         return first[0].wall if first else asked[0] if asked else 0.0
 
+    def revision_of(self, run: str) -> int:
+        """Number of the revision that a run is of; 0 where none was written down."""
+        asked = self.asked(run)
+        if asked is not None:
+            return asked[1].revision
+        began = self.began(run)
+        return max((made.number for wall, made in self.environment().revisions if wall <= began), default=0)
+
     def ending(self, run: str) -> tuple[str, float]:
         """A run's verdict (`unfinished` while it has none) and its seconds, from its last record alone."""
         record = self.ledger.last(run)

@@ -51,7 +51,7 @@ class SessionView(Told):
 class LoginGiven(Given):
     """Where to come back to after signing in."""
 
-    return_to: Annotated[str, StringConstraints(max_length=500, pattern=r"^/[^\\]*$")] = "/"
+    return_to: Annotated[str, StringConstraints(max_length=500, pattern=r"^/([^/\\][^\\]*)?$")] = "/"
 
 
 class LoginStarted(Told):

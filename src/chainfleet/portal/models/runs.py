@@ -109,6 +109,7 @@ class RunSummary(Told):
     verdict: Verdict | None = None
     mode: Mode | None = None
     revision: str = Field("", description="Fingerprint of the fleet it was planned from.")
+    environment_revision: int = Field(0, description="Number of the environment's revision that it is of.")
     by: str = Field("", description="Who started it; empty where the command line did.")
     reason: str = ""
     began_wall: Wall

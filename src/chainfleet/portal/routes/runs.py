@@ -196,7 +196,7 @@ def get_logs(
     book = desk.book(run)
     path, number = path_of(desk, book, task, attempt)
     about = ["log", desk.ledger.id, run, task, number, query]
-    offset, line = portal.cursors.read(about, cursor) if cursor else tail_of(path) if tail else (0, 0)
+    offset, line = portal.cursors.read(about, cursor) if cursor else tail_of(path, limit) if tail else (0, 0)
     found, offset, line = lines_of(path, offset, line, query, limit)
     span = next((s for s in reversed(book.view.spans) if (s.task, s.attempt) == (task, number)), None)
     return LogPage(

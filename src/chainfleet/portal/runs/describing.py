@@ -136,6 +136,7 @@ def _line(
         "verdict": view.finish.verdict if view.finish else None,
         "mode": view.plan.mode if view.plan else None,
         "revision": view.plan.revision if view.plan else "",
+        "environment_revision": desk.revision_of(view.run),
         "by": asked[1].by if asked else "",
         "reason": reason,
         "began_wall": began,

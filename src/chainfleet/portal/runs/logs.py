@@ -9,7 +9,6 @@ from ..problems import ProblemError, not_found
 
 _CHUNK = 256 * 1024
 """Bytes read for one page."""
-_TAIL = 64 * 1024
 _LINE = 4000
 """Characters of one line that are shown."""
 
@@ -60,13 +59,15 @@ def lines_of(
     return found, offset + used, number
 
 
-def tail_of(path: Path) -> tuple[int, int]:
+def tail_of(path: Path, lines: int) -> tuple[int, int]:
     """Where the last lines begin: byte and the number of lines before it."""
-    size = path.stat().st_size
-    if size <= _TAIL:
-        return 0, 0
     with path.open("rb") as stream:
-        before = stream.read(size - _TAIL)
-        rest = stream.read(_TAIL)
-    start = rest.find(b"\n") + 1
-    return len(before) + start, before.count(b"\n") + rest[:start].count(b"\n")
+        raw = stream.read()
+    whole = raw.rfind(b"\n") + 1
+    start = whole
+    for _ in range(lines):
+        before = raw.rfind(b"\n", 0, max(0, start - 1))
+        start = before + 1
+        if before < 0:
+            break
+    return start, raw.count(b"\n", 0, start)

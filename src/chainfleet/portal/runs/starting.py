@@ -127,8 +127,7 @@ class Starter:
             raise ProblemError(
                 409, "not-the-last", "only the last run can be gone on with", way_out="deploy again"
             )
-        book = desk.book(run)
-        if book.view.plan is not None and book.view.plan.revision != made.fingerprint:
+        if desk.revision_of(run) != made.number:
             raise ProblemError(
                 409,
                 "fleet-changed",

@@ -1,0 +1,256 @@
+"""Environments through the API: made, changed by two people, cloned, locked, put away; and all that is wrong with documents."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+from running_portal import DEV, Running
+from test_guards import problem
+
+from chainfleet.ledger.outside import Outside
+from chainfleet.model.fleet_file import new_fleet
+from chainfleet.portal.models.access import Role
+from chainfleet.runtime.environments import read_environment
+
+
+def staging(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "staging",
+        "document": new_fleet("staging", 1139, 4),
+        "target": {"emulated": True},
+        **changes,
+    }
+
+
+def test_an_environment_is_made_from_yaml_and_is_in_the_ledger(admin: httpx2.Client, home: Path) -> None:
+    response = admin.post("/environments", json=staging(note="for the new team"))
+    assert response.status_code == 201, response.text
+    made = response.json()
+    assert response.headers["location"] == "/api/v1/environments/staging"
+    assert response.headers["etag"] == made["etag"]
+    assert made["fleet"]["validators"] == 8
+    assert (
+        made["command"]
+        == f"chainfleet deploy {home}/staging/fleet.yaml --state {home}/staging --emulated --yes"
+    )
+    ledger = Outside(home / "staging" / "ledger.db")
+    revision = read_environment(ledger).revision
+    ledger.close()
+    assert revision is not None
+    assert (revision.by, revision.note, revision.number) == ("admin", "for the new team", 1)
+    names = [item["name"] for item in admin.get("/environments").json()["items"]]
+    assert names == ["dev", "staging"]
+
+
+def test_a_form_is_the_same_as_its_yaml(admin: httpx2.Client) -> None:
+    form = yaml.safe_load(new_fleet("staging", 1139, 4))
+    made = admin.post("/environments", json={"name": "staging", "form": form}).json()
+    checked = admin.post("/fleets/check", json={"document": made["document"]}).json()
+    assert checked["ok"]
+    assert checked["form"] == made["form"] == form
+
+
+def test_what_the_command_line_deployed_is_there_too(admin: httpx2.Client) -> None:
+    found = admin.get("/environments/dev").json()
+    assert found["document"] == DEV
+    assert found["run"]["verdict"] == "degraded"
+    assert found["target"]["emulated"] is True
+    assert "retry" in found["run"]["allowed"]
+
+
+def test_of_two_who_change_at_once_one_is_told(portal: Running) -> None:
+    ada, bob = portal.client(name="ada"), portal.client(name="bob")
+    etag = ada.get("/environments/dev").headers["etag"]
+    problem(ada.put("/environments/dev", json={"document": DEV}), 428, "if-match-missing")
+    theirs = DEV.replace("block_period_seconds: 5", "block_period_seconds: 4")
+    first = ada.put("/environments/dev", json={"document": theirs}, headers={"If-Match": etag})
+    assert first.is_success, first.text
+    assert first.json()["revision"] == 2
+    mine = DEV.replace("request_timeout_seconds: 10", "request_timeout_seconds: 12")
+    refused = problem(
+        bob.put("/environments/dev", json={"document": mine}, headers={"If-Match": etag}),
+        412,
+        "changed-meanwhile",
+    )
+    assert refused["current"] == first.headers["etag"]
+    both = theirs.replace("request_timeout_seconds: 10", "request_timeout_seconds: 12")
+    merged = bob.put(
+        "/environments/dev", json={"document": both}, headers={"If-Match": str(refused["current"])}
+    )
+    assert merged.json()["revision"] == 3
+    changes = bob.get("/environments/dev/revisions/1/diff?to=3").json()
+    assert [change["path"] for change in changes["changes"] if change["path"].startswith("network")] == [
+        "network.block_period_seconds",
+        "network.request_timeout_seconds",
+    ]
+    assert "\n-  block_period_seconds: 5\n" in changes["text"]
+    authors = [(one["number"], one["by"]) for one in bob.get("/environments/dev/revisions").json()["items"]]
+    assert authors == [(3, "bob"), (2, "ada"), (1, "ada")]
+
+
+def test_of_ten_changes_on_the_same_etag_exactly_one_is_made(portal: Running) -> None:
+    admin = portal.client()
+    etag = admin.get("/environments/dev").headers["etag"]
+
+    def change(number: int) -> int:
+        document = DEV.replace("block_period_seconds: 5", f"block_period_seconds: {number}")
+        body = {"document": document}
+        return portal.client().put("/environments/dev", json=body, headers={"If-Match": etag}).status_code
+
+    with ThreadPoolExecutor(10) as pool:
+        statuses = sorted(pool.map(change, range(10, 20)))
+    assert statuses == [200] + [412] * 9
+    assert admin.get("/environments/dev").json()["revision"] == 2
+
+
+def test_what_has_not_changed_is_not_sent_again(admin: httpx2.Client) -> None:
+    etag = admin.get("/environments/dev").headers["etag"]
+    response = admin.get("/environments/dev", headers={"If-None-Match": f'"other", {etag}'})
+    assert (response.status_code, response.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("document", "line", "column", "words"),
+    [
+        ("name: dev\nnetwork: [", 3, 1, "YAML"),
+        (DEV.replace("chain_id: 1138\n  val", "chain_idd: 1138\n  val"), 5, 3, "chain_id"),
+        (DEV.replace("  - northeurope", "  - eastus"), 11, 5, "US region"),
+        (DEV.replace("  - northeurope", "  - northeurop"), 11, 5, "northeurope"),
+        (DEV + "\nname: again\n", 24, 1, "twice"),
+        ("include: [/etc/passwd]\n" + DEV, None, None, "stand alone"),
+        (
+            DEV.replace("      chain_id: 1138", "      chain_id: 1138\n      deployer: '0x12'"),
+            20,
+            7,
+            "reference",
+        ),
+    ],
+)
+def test_wrong_yaml_is_told_with_its_place_and_nothing_changes(
+    admin: httpx2.Client, document: str, line: int | None, column: int | None, words: str
+) -> None:
+    etag = admin.get("/environments/dev").headers["etag"]
+    response = admin.put("/environments/dev", json={"document": document}, headers={"If-Match": etag})
+    fault = problem(response, 422, "invalid-fleet")["errors"][0]  # type: ignore[index]
+    assert (fault["line"], fault["column"], fault["pointer"]) == (line, column, "/document"), fault
+    assert words in str(response.json())
+    checked = admin.post("/fleets/check", json={"document": document}).json()
+    assert not checked["ok"]
+    assert (checked["errors"][0]["line"], checked["errors"][0]["column"]) == (line, column)
+    assert admin.get("/environments/dev").headers["etag"] == etag
+
+
+def test_the_fleet_keeps_its_name(admin: httpx2.Client) -> None:
+    body = {"document": new_fleet("other", 1138, 4)}
+    problem(admin.put("/environments/dev", json=body, headers={"If-Match": "*"}), 422, "other-fleet")
+
+
+def test_a_clone_goes_to_other_regions_and_keeps_settings_of_those_it_shares(admin: httpx2.Client) -> None:
+    regions = ["westeurope", "japaneast", "koreacentral", "uaenorth"]
+    body = {"name": "staging", "regions": regions, "target": {"emulated": True, "time_scale": 120}}
+    made = admin.post("/environments/dev/clone", json=body)
+    assert made.status_code == 201, made.text
+    assert [region["name"] for region in made.json()["fleet"]["regions"]] == regions
+    assert made.json()["fleet"]["chains"] == ["staging"]
+    assert made.json()["target"]["time_scale"] == 120
+    problem(admin.post("/environments/dev/clone", json=body), 409, "name-taken")
+    body = {"name": "other", "regions": ["eastus"] * 1}
+    problem(admin.post("/environments/dev/clone", json=body), 422, "invalid-fleet")
+
+
+def test_a_lock_stops_changes_and_runs_until_it_is_taken_away(portal: Running) -> None:
+    admin, operator = portal.client(), portal.client(Role.OPERATOR)
+    locked = operator.post("/environments/dev/lock", json={"reason": "change freeze"}).json()
+    assert (locked["lock"]["by"], locked["lock"]["reason"]) == ("operator", "change freeze")
+    assert locked["allowed"] == ["clone", "unlock", "rehearse"]
+    problem(admin.put("/environments/dev", json={"note": "x"}, headers={"If-Match": "*"}), 409, "locked")
+    problem(admin.post("/environments/dev/runs", json={"kind": "deploy"}), 409, "locked")
+    problem(admin.post("/environments/dev/archive"), 409, "locked")
+    unlocked = admin.post("/environments/dev/unlock").json()
+    assert unlocked["lock"] is None
+
+
+def test_what_is_put_away_is_not_listed_and_comes_back(admin: httpx2.Client) -> None:
+    assert admin.post("/environments/dev/archive").json()["archived"]
+    assert admin.get("/environments").json()["items"] == []
+    assert [item["name"] for item in admin.get("/environments?archived=true").json()["items"]] == ["dev"]
+    problem(admin.post("/environments/dev/runs", json={"kind": "verify"}), 409, "archived")
+    assert not admin.post("/environments/dev/restore").json()["archived"]
+
+
+def test_the_same_key_does_a_thing_once(portal: Running) -> None:
+    admin = portal.client()
+    headers = {"Idempotency-Key": "make-staging-1"}
+    first = admin.post("/environments", json=staging(), headers=headers)
+    again = admin.post("/environments", json=staging(), headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]
+    other = admin.post("/environments", json=staging(note="another"), headers=headers)
+    problem(other, 422, "key-used")
+    # Of another caller, it is another key.
+    problem(portal.client().post("/environments", json=staging(), headers=headers), 409, "name-taken")
+
+
+def test_a_key_whose_request_failed_may_be_used_again(admin: httpx2.Client) -> None:
+    headers = {"Idempotency-Key": "make-staging-2"}
+    problem(admin.post("/environments", json=staging(document="a: ["), headers=headers), 422, "invalid-fleet")
+    assert admin.post("/environments", json=staging(), headers=headers).status_code == 201
+
+
+def test_cursors_walk_a_list_and_fit_no_other(admin: httpx2.Client) -> None:
+    for index in range(5):
+        assert admin.post("/environments/dev/clone", json={"name": f"copy-{index}"}).is_success
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = admin.get(
+            "/environments", params={"limit": 2, **({"cursor": cursor} if cursor else {})}
+        ).json()
+        seen += [item["name"] for item in page["items"]]
+        assert page["total"] == 6
+        cursor = page["next"]
+    assert seen == ["copy-0", "copy-1", "copy-2", "copy-3", "copy-4", "dev"]
+    cursor = admin.get("/environments?limit=2").json()["next"]
+    problem(admin.get("/tokens", params={"cursor": cursor}), 400, "foreign-cursor")
+    problem(admin.get("/environments", params={"cursor": cursor, "query": "copy"}), 400, "foreign-cursor")
+    problem(admin.get("/environments", params={"cursor": "bm8"}), 400, "foreign-cursor")
+
+
+def test_plan_and_rehearsal_change_nothing(admin: httpx2.Client) -> None:
+    head = admin.get("/environments/dev").json()["head"]
+    plan = admin.post(
+        "/environments/dev/plan", json={"mode": "max", "waves": "2,2", "ceilings": {"besu": 3}}
+    ).json()
+    assert plan["mode"] == "max"
+    assert plan["waves"] == [["northeurope", "westeurope"], ["uksouth", "francecentral"]]
+    assert next(limit for limit in plan["limits"] if limit["name"] == "besu/slots")["capacity"] == 3
+    layers = {node["id"]: node["layer"] for node in plan["nodes"]}
+    assert all(layers[node["id"]] > layers[need] for node in plan["nodes"] for need in node["needs"])
+    assert "--mode max --waves 2,2 --ceiling besu=3" in plan["command"]
+    rehearsed = admin.post("/environments/dev/rehearsals", json={"seed": 1, "runs": 3}).json()
+    assert (
+        rehearsed["lower_bound_s"]
+        <= rehearsed["p50_s"]
+        <= rehearsed["p90_s"]
+        == max(rehearsed["makespans_s"])
+    )
+    assert admin.get("/environments/dev").json()["head"] == head
+    problem(admin.post("/environments/dev/plan", json={"waves": "9,9"}), 422, "invalid-input")
+    problem(admin.post("/environments/dev/plan", json={"only": ["--help"]}), 422, "invalid-input")
+
+
+def test_a_ledger_that_was_made_anew_is_read_anew(admin: httpx2.Client, home: Path) -> None:
+    import shutil
+
+    assert admin.get("/environments/dev/runs").json()["total"] == 1
+    shutil.rmtree(home / "dev")
+    problem(admin.get("/environments/dev"), 404, "unknown-environment")
+    body = {"name": "dev", "document": DEV}
+    assert admin.post("/environments", json=body).status_code == 201
+    assert admin.get("/environments/dev/runs").json()["total"] == 0
