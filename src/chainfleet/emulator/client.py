@@ -59,6 +59,9 @@ class Running:
             return
         if stopping:
             _end(self._process)
+        else:
+            # It serves others from now on, and is theirs to end.
+            self._process.returncode = 0
         if self._process.stdout is not None:
             self._process.stdout.close()
 

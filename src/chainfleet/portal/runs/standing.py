@@ -68,11 +68,11 @@ def allowed(
             actions += [RunAction.RESUME, RunAction.CANCEL, RunAction.DRAIN, RunAction.SKIP]
         case RunState.INTERRUPTED if stands.is_last and open_ and book.seq:
             actions.append(RunAction.RESUME)
-        case RunState.FINISHED if stands.is_last and open_ and not stands.worked_on:
+        case RunState.FINISHED if stands.is_last and open_:
             if view.finish is not None and view.finish.verdict is Verdict.CANCELLED:
                 actions.append(RunAction.RESUME)
     can_retry = stands.state in (RunState.RUNNING, RunState.PAUSED) or (
-        stands.state is RunState.FINISHED and stands.is_last and open_ and not stands.worked_on
+        stands.state is RunState.FINISHED and stands.is_last and open_
     )
     if failed and can_retry:
         actions.append(RunAction.RETRY)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shlex
 import subprocess
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -33,6 +34,7 @@ from .describing import command_log, said
 _FIRST_LOOK_S = 1.0
 """How long an answer waits for a command that fails at once."""
 _LOOK_EVERY_S = 0.05
+_SETTLE_S = 5.0
 _PROBLEMS = {
     2: (422, "invalid-input"),
     3: (503, "machine-lacks"),
@@ -67,6 +69,7 @@ class Starter:
         Raises:
             ProblemError, InputError: it can't be started; nothing was begun.
         """
+        await self._settle(desk)
         run = await asyncio.to_thread(self._begin, desk, given, by)
         await self._watch(desk, run)
         return run
@@ -79,13 +82,16 @@ class Starter:
         """
         action = "retry" if retry else "resume"
         command = steer_words(action, desk.fleet_file, desk.target(), *words)
+        await self._settle(desk)
         await asyncio.to_thread(self._go_on, desk, run, command)
         await self._watch(desk, run)
         return shown(command)
 
-    def reap(self) -> None:
-        """Let go of processes that ended."""
-        self._processes = {key: p for key, p in self._processes.items() if p.poll() is None}
+    def _launch(self, desk: Desk, run: str, words: Sequence[str]) -> None:
+        process = launch([*words, "--plain"], command_log(desk, run), {})
+        self._processes[desk.name, run] = process
+        # Somebody has to take note of its end: a dead process that nobody waited for looks alive.
+        threading.Thread(target=process.wait, name=f"waits for {run}", daemon=True).start()
 
     def _begin(self, desk: Desk, given: RunGiven, by: str) -> str:
         made = require_document(desk)
@@ -116,7 +122,7 @@ class Starter:
         write_fleet_file(desk.state, made.document)
         asked = RunAsked(run, by, given.reason, shown(words), made.number)
         desk.ledger.append([entry(asked)])
-        self._processes[desk.name, run] = launch([*words, "--plain"], command_log(desk, run), {})
+        self._launch(desk, run, words)
         return run
 
     def _go_on(self, desk: Desk, run: str, command: Sequence[str]) -> None:
@@ -135,7 +141,17 @@ class Starter:
                 way_out="deploy: what exists is adopted, only the difference is done",
             )
         write_fleet_file(desk.state, made.document)
-        self._processes[desk.name, run] = launch([*command, "--plain"], command_log(desk, run), {})
+        self._launch(desk, run, command)
+
+    async def _settle(self, desk: Desk) -> None:
+        """Wait a moment for a process whose run is over, and that is about to end."""
+        runs = desk.ledger.runs()
+        if not runs or desk.ending(runs[-1])[0] == "unfinished":
+            return
+        for _ in range(int(_SETTLE_S / _LOOK_EVERY_S)):
+            if desk.ledger.holder() is None:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _watch(self, desk: Desk, run: str) -> None:
         """Look a moment whether the command takes the environment up or fails at once."""

@@ -19,7 +19,7 @@ from chainfleet.runtime.commands import shown, steer_words
 from chainfleet.runtime.operations import tasks_to_retry
 
 from ..environments.desk import Book, Desk
-from ..models.runs import ActionGiven, RunAction
+from ..models.runs import ActionGiven, RunAction, RunState
 from ..problems import ProblemError
 from .standing import Standing, waiting_gates
 from .starting import Starter, require_words
@@ -42,7 +42,7 @@ async def act(
     """
     require_words(given.tasks)
     request = _request(book, action, given, by)
-    if stands.worked_on:
+    if stands.worked_on and stands.state is not RunState.FINISHED:
         command = shown(_words(desk, action, given))
         await asyncio.to_thread(
             ask, desk.state, desk.ledger.fleet, request, reason=given.reason, by=by, needed=True
