@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.event import LimitObserved
 
 from . import adoption, roots, states, unfinished, vaults
 from .applied import Applied, applied, remember, state_of
@@ -54,7 +55,12 @@ class TerraformDriver:
         if last != Applied(root.fingerprint, state.lineage, state.serial):
             attempt.log("the module, its variables or its state have changed since they were applied")
             return None
-        different = await self._runner.reality(attempt.environ).differences(state.resources)
+        reality = self._runner.reality(attempt.environ)
+        different = await reality.differences(state.resources)
+        if reality.left is not None:
+            attempt.observed(
+                LimitObserved("azure/arm/read", remaining=reality.left, calls=len(state.resources))
+            )
         for line in different:
             attempt.log(line)
         return None if different else Outcome(state.outputs, changed=False)

@@ -44,6 +44,8 @@ class Reality:
         self._token_until = 0.0
         self._token_lock = asyncio.Lock()
         self._gate = asyncio.Semaphore(_CONCURRENT)
+        self.left: float | None = None
+        """Reads that ARM said are left of its bucket, at the last answer; None before any."""
 
     async def read(self, resource_id: str, api_version: str) -> dict[str, Any] | None:
         """A resource as ARM has it; None if there is none.
@@ -70,6 +72,7 @@ class Reality:
                     raise TaskFailed(ErrorClass.TRANSIENT, f"ARM can't be reached: {error}") from error
                 await asyncio.sleep(0.2 * attempt)
                 continue
+            self.left = _left(response, self.left)
             if response.status_code == 404:
                 return None
             if response.status_code == 200:
@@ -181,6 +184,11 @@ def _first(parts: Any, path: str) -> str | None:
         if found is not None:
             return found
     return None
+
+
+def _left(response: httpx2.Response, before: float | None) -> float | None:
+    text = response.headers.get("x-ms-ratelimit-remaining-subscription-reads", "")
+    return float(text) if text.isdigit() else before
 
 
 def _wait_s(response: httpx2.Response) -> float:

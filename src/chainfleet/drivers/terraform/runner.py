@@ -18,6 +18,7 @@ from . import backend, diagnosis, process, states
 from .messages import Diagnostic, Output
 from .reality import Reality, reality_key
 from .roots import Root
+from .signals import Signals, log_settings
 from .tool import Tool, check_tool
 
 _GRACE_S = 30.0
@@ -97,12 +98,18 @@ class Runner:
         """Run one command; a failure without a diagnostic becomes one."""
         tool = self.tool(attempt.environ)
         output = Output()
+        signals = Signals([demand.limit for demand in attempt.task.demands])
 
         def take(line: str) -> None:
             attempt.log(line)
             progress = output.take(line)
             if progress:
                 attempt.progress(progress)
+            told = signals.take(line) if logged else None
+            if told is not None:
+                attempt.observed(told)
+
+        logged = log_settings(attempt.environ)
 
         attempt.log(f"{tool.name} {tool.version}: {' '.join(arguments)}")
         attempt.fence()
@@ -111,12 +118,15 @@ class Runner:
                 code = await process.run(
                     [*tool.command, *arguments],
                     folder=root.folder,
-                    environ=_environment(attempt.environ),
+                    environ=_environment(attempt.environ) | logged,
                     on_line=take,
                     grace_s=_grace_s(attempt),
                 )
         finally:
             states.clear_stale_lock(root.state)
+        last = signals.end()
+        if last is not None:
+            attempt.observed(last)
         if code != 0 and not output.errors:
             text = "\n".join(output.text[-20:]) or f"exit code {code}"
             output.errors.append(Diagnostic(f"{arguments[0]} failed", text))
