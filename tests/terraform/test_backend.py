@@ -141,7 +141,7 @@ def test_what_somebody_changed_there_is_seen(remote: Workbench, store: Store) ->
 def test_a_lock_is_reported_and_not_broken(
     remote: Workbench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chainfleet.drivers.terraform.driver._LOCK_WAIT_S", 1)
+    monkeypatch.setattr("chainfleet.drivers.terraform.applying._LOCK_WAIT_S", 1)
     lock = {
         "ID": "lock-1",
         "Who": "ann@elsewhere",

@@ -81,6 +81,7 @@ def run_check(path: Path, *, as_json: bool) -> int:
         for name, place in sorted(loaded.unresolved.items())
     ]
     rows += _check_tools()
+    rows += _check_layout(loaded.fleet)
     errors = sum(row["severity"] == "error" for row in rows)
     if as_json:
         typer.echo(json.dumps({"fleet": loaded.fleet.name, "ok": not errors, "findings": rows}, indent=1))
@@ -127,6 +128,32 @@ def _check_tools() -> list[dict[str, Any]]:
     except ChainfleetError as error:
         return [{"severity": "error", "message": str(error), "place": "this machine"}]
     return [{"severity": "info", "message": f"{tool.name} {tool.version}", "place": "this machine"}]
+
+
+LARGE_PROVIDER_MIB = 320
+"""Private memory of one Terraform with a large provider (measured with a 707 MB one: 7.7 GiB for 24 at once)."""
+
+_REGIONS_PER_CORE = 12
+
+
+def _check_layout(fleet: Fleet) -> list[dict[str, Any]]:
+    """Whether so many Terraforms at once fit into this machine; sharing roots is the way out."""
+    import os
+
+    import psutil
+
+    sharing = sum(region.cloud == "azure" for region in fleet.regions)
+    if fleet.deployment.terraform.layout == "grouped" or not sharing:
+        return []
+    at_once = min(sharing, fleet.deployment.ceilings.infrastructure)
+    free = psutil.virtual_memory().available // 2**20
+    if at_once * LARGE_PROVIDER_MIB <= free // 2 and at_once <= _REGIONS_PER_CORE * (os.cpu_count() or 1):
+        return []
+    message = (
+        f"{at_once} Terraforms at once may need {at_once * LARGE_PROVIDER_MIB} MiB with a large provider, {free} are "
+        f"free on {os.cpu_count()} cores: `deployment.terraform.layout: grouped` needs about a third"
+    )
+    return [{"severity": "info", "message": message, "place": "this machine"}]
 
 
 def _plan_document(fleet: Fleet, plan: Plan, bound_s: float, bound_by: str) -> dict[str, Any]:

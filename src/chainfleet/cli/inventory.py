@@ -25,6 +25,9 @@ def run_import(
     """Survey what exists and, with `apply`, import it; returns the exit code."""
     declared = load(path)
     _require_regions(declared.fleet.regions, only)
+    if declared.fleet.deployment.terraform.layout == "grouped":
+        message = f"{path}: import takes up regions that have a root of their own"
+        raise InputError(message, way_out="import with deployment.terraform.layout: per-region")
     state = target.state_folder(declared.fleet.name)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)

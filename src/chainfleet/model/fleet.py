@@ -243,6 +243,14 @@ class StateBackend(Part):
     the environment, never from here."""
 
 
+class TerraformLayout(Part):
+    """How many regions share a Terraform root and its state."""
+
+    layout: Literal["per-region", "grouped"] = "per-region"
+    """`grouped` (Azure only) needs less memory and fewer cores; regions of a group then share a state and its lock."""
+    regions_per_root: Annotated[int, Field(ge=2, le=64)] = 6
+
+
 class Deployment(Part):
     """How the fleet is rolled out."""
 
@@ -254,6 +262,7 @@ class Deployment(Part):
     ceilings: Ceilings = Ceilings()
     retries: Retries = Retries()
     failed_regions_allowed: Annotated[int, Field(ge=0)] | None = None
+    terraform: TerraformLayout = TerraformLayout()
     state: StateBackend | None = None
     """Where Terraform keeps its states; in the state folder where not given."""
     time_scale: PositiveFloat = 1.0

@@ -10,22 +10,15 @@ from chainfleet.model.event import LimitObserved
 
 from . import adoption, roots, states, unfinished, vaults
 from .applied import Applied, applied, remember, state_of
+from .applying import apply_looked_at, common
+from .grouped import GroupedRoots, is_grouped
 from .messages import Output
 from .modules import modules_folder
-from .plans import destroyed
 from .roots import Root, root_of
 from .runner import Runner, failed
 
 _ROUNDS = 8
 """How often an apply may find something that exists already: its dependents show up only afterwards."""
-
-_PLAN = "chainfleet-apply.tfplan"
-
-ALLOW_DESTROY = "CHAINFLEET_ALLOW_DESTROY"
-"""Environment variable that, at 1, lets a plan destroy or replace what stands."""
-
-_LOCK_WAIT_S = 10
-"""How long Terraform waits for a state that is locked."""
 
 
 class TerraformDriver:
@@ -38,9 +31,12 @@ class TerraformDriver:
     def __init__(self, modules: Path | None = None) -> None:
         self._modules = modules
         self._runner = Runner()
+        self._grouped = GroupedRoots(self._runner, modules)
 
     async def observe(self, attempt: Attempt) -> Outcome | None:
         """Outcome if the root was applied as it now is and every resource still is as its state says."""
+        if _is_grouped(attempt):
+            return await self._grouped.observe(attempt)
         root = self._root(attempt)
         last = applied(root)
         if last is None or not states.is_sound(root.state):
@@ -67,6 +63,8 @@ class TerraformDriver:
 
     async def change(self, attempt: Attempt) -> Outcome:
         """Apply the root, taking up what an earlier attempt left behind."""
+        if _is_grouped(attempt):
+            return await self._grouped.change(attempt)
         root = self._root(attempt)
         await self._runner.prepare(attempt, root)
         state = state_of(root)
@@ -83,9 +81,8 @@ class TerraformDriver:
     async def _apply(self, attempt: Attempt, root: Root, arguments: list[str], *, recover: bool) -> Output:
         """Apply, and again as long as that brings up what exists already, alive or deleted."""
         for _ in range(_ROUNDS):
-            output = await self._apply_once(
-                attempt, root, [*arguments, vaults.RECOVER] if recover else arguments
-            )
+            extra = [vaults.RECOVER] if recover else []
+            output = await apply_looked_at(self._runner, attempt, root, [*arguments, *extra])
             if not output.errors:
                 if recover:
                     await self._write_recovered(attempt, root)
@@ -103,30 +100,6 @@ class TerraformDriver:
             recover = recover and vaults.ADDRESS not in found
             await self._adopt(attempt, root, found)
         raise failed(attempt, output.errors)
-
-    async def _apply_once(self, attempt: Attempt, root: Root, arguments: list[str]) -> Output:
-        """Apply; where something stands already, exactly the plan that was looked at and destroys nothing.
-
-        Raises:
-            TaskFailed: the plan would destroy or replace what stands.
-        """
-        state = state_of(root)
-        if state is None or not state.resources:
-            return await self._runner.run(attempt, root, [*_apply_command(attempt), *arguments])
-        output = await self._runner.run(
-            attempt, root, ["plan", f"-out={_PLAN}", *_common(attempt), *arguments]
-        )
-        if output.errors:
-            return output
-        lost = destroyed(await self._runner.show(attempt, root, _PLAN))
-        if lost and attempt.environ.get(ALLOW_DESTROY) != "1":
-            message = f"the plan would destroy {', '.join(lost)}; nothing was applied"
-            way_out = "undo the change in the fleet file, or pass --allow-destroy"
-            raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out)
-        try:
-            return await self._runner.run(attempt, root, ["apply", *_common(attempt), _PLAN])
-        finally:
-            (root.folder / _PLAN).unlink(missing_ok=True)
 
     async def _vault_is_deleted(self, attempt: Attempt, root: Root) -> bool:
         """Whether the vault has to be recovered; who may not ask goes on as if it had not."""
@@ -157,12 +130,16 @@ class TerraformDriver:
         An attempt that ends before this has no note of an apply, so the next one does the same.
         """
         (root.folder / adoption.ADOPTION).unlink(missing_ok=True)
-        output = await self._runner.run(attempt, root, [*_apply_command(attempt), "-refresh=false"])
+        output = await self._runner.run(
+            attempt, root, ["apply", "-auto-approve", *common(attempt), "-refresh=false"]
+        )
         if output.errors:
             raise failed(attempt, output.errors)
 
     async def undo(self, attempt: Attempt) -> Outcome:
         """Destroy what the root's own state holds, and nothing else."""
+        if _is_grouped(attempt):
+            return await self._grouped.undo(attempt)
         root = roots.root_as_written(attempt)
         existed = root.state.exists()
         await self._runner.prepare(attempt, root)
@@ -175,7 +152,7 @@ class TerraformDriver:
         if state is None or not state.resources:
             return Outcome(changed=False)
         # What is gone already can be deleted again, so there is no need to look first.
-        arguments = ["apply", "-destroy", "-auto-approve", "-refresh=false", *_common(attempt)]
+        arguments = ["apply", "-destroy", "-auto-approve", "-refresh=false", *common(attempt)]
         output = await self._runner.run(attempt, root, arguments)
         if await self._settled(attempt, unfinished.busy_resources(output.errors)):
             output = await self._runner.run(attempt, root, arguments)
@@ -202,10 +179,5 @@ class TerraformDriver:
         await self._settled(attempt, [(i, adoption.version_of(i, versions)) for i in found.values()])
 
 
-def _common(attempt: Attempt) -> list[str]:
-    parallelism = max(1, attempt.parallelism)
-    return ["-input=false", "-json", f"-parallelism={parallelism}", f"-lock-timeout={_LOCK_WAIT_S}s"]
-
-
-def _apply_command(attempt: Attempt) -> list[str]:
-    return ["apply", "-auto-approve", *_common(attempt)]
+def _is_grouped(attempt: Attempt) -> bool:
+    return is_grouped(attempt.fleet, attempt.fleet.region(attempt.task.subject))

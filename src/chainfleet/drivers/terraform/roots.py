@@ -80,6 +80,7 @@ class Root:
                     old.unlink()
             for name, text in self.files.items():
                 path = self.folder / name
+                path.parent.mkdir(exist_ok=True)
                 if not path.exists() or path.read_text(encoding="utf-8") != text:
                     path.write_text(text, encoding="utf-8")
         except OSError as error:
@@ -102,12 +103,19 @@ def root_of(attempt: Attempt, modules: Path) -> Root:
     values = _network_values if stage == "network" else _region_values
     variables = _common_values(attempt.fleet, region, attempt.environ) | values(attempt, region)
     files = dict(_module(source)) | {VARIABLES: json.dumps(variables, indent=2, sort_keys=True) + "\n"}
+    files |= backend_of(attempt, region.name)
+    return root_with(attempt.workspace / "terraform" / region.name / stage, files)
+
+
+def backend_of(attempt: Attempt, region: str) -> dict[str, str]:
+    """The file that puts the root's state into the fleet's backend, by its name; empty where states are local."""
     declared = attempt.fleet.deployment.state
-    if declared is not None and attempt.environ.get(backend.LOCAL_STATE) != "1":
-        files[backend.FILE] = backend.backend_file(
-            declared, fleet=attempt.fleet.name, region=region.name, stage=stage
-        )
-    return _root(attempt.workspace / "terraform" / region.name / stage, files)
+    if declared is None or attempt.environ.get(backend.LOCAL_STATE) == "1":
+        return {}
+    stage = stage_of(attempt.task.action)
+    return {
+        backend.FILE: backend.backend_file(declared, fleet=attempt.fleet.name, region=region, stage=stage)
+    }
 
 
 def root_as_written(attempt: Attempt) -> Root:
@@ -115,10 +123,11 @@ def root_as_written(attempt: Attempt) -> Root:
     folder = attempt.workspace / "terraform" / attempt.task.subject / stage_of(attempt.task.action)
     patterns = ("*.tf", ".terraform.lock.hcl", VARIABLES, backend.FILE)
     names = [path for pattern in patterns for path in folder.glob(pattern)]
-    return _root(folder, {path.name: path.read_text(encoding="utf-8") for path in names})
+    return root_with(folder, {path.name: path.read_text(encoding="utf-8") for path in names})
 
 
-def _root(folder: Path, files: Mapping[str, str]) -> Root:
+def root_with(folder: Path, files: Mapping[str, str]) -> Root:
+    """A root of these files."""
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}\0{files[name]}\0".encode())

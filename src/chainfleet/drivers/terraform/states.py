@@ -119,8 +119,9 @@ def _held(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> Held:
     attributes = instance.get("attributes") or {}
     key = instance.get("index_key")
     suffix = "" if key is None else f"[{json.dumps(key)}]"
+    module = f"{resource['module']}." if resource.get("module") else ""
     return Held(
-        address=f"{resource['type']}.{resource['name']}{suffix}",
+        address=f"{module}{resource['type']}.{resource['name']}{suffix}",
         id=str(attributes.get("id", "")),
         type=str(attributes.get("type", "")),
         body=_plain(attributes.get("body")),

@@ -203,6 +203,12 @@ class _Planner:
         rounds = tuple(f"contracts/round/{chain.name}" for chain in self._fleet.contracts.chains)
         yield self._task(NETWORK_VERIFIED, needs=(CHAIN, REGIONS_VERIFIED, *rounds))
 
+    def _sharing(self, region: Region | None) -> int:
+        """How many regions share one Terraform with this one."""
+        terraform = self._fleet.deployment.terraform
+        grouped = terraform.layout == "grouped" and region is not None and region.cloud == "azure"
+        return terraform.regions_per_root if grouped else 1
+
     def _task(
         self,
         task_id: str,
@@ -232,8 +238,8 @@ class _Planner:
                 phase,
                 profile,
                 region,
-                terraform_mib=self._machine.terraform_mib,
-                terraform_cores=self._machine.terraform_cores,
+                terraform_mib=max(1, self._machine.terraform_mib // self._sharing(region)),
+                terraform_cores=self._machine.terraform_cores / self._sharing(region),
             ),
             estimate=Estimate(profile.estimate.median_s / scale, profile.estimate.sigma),
             # An emulated cloud is faster than its users' own processes: never below two minutes.
