@@ -43,6 +43,9 @@ TASK_S = 2e-5
 SHARE = 0.02
 """Share of the coordinator's time that outlooks may take."""
 
+LATE_SHARE = 0.1
+"""The same once the end that was said has passed."""
+
 LEAST_EVERY_S = 1.0
 
 
@@ -104,6 +107,7 @@ class Foresight:
     spent_s: float = 0.0
     _last: Interval | None = None
     _next: float | None = None
+    _soonest: float = 0.0
 
     def expect(self, forecast: Mapping[str, float] | None) -> None:
         """Take over what was said before the run began; that stands until there is time to look again."""
@@ -119,12 +123,16 @@ class Foresight:
             return None
         if self._next is None:
             self._next = now + samples * TASK_S * len(plan.tasks) / SHARE
-        if now >= self._next:
-            clock = time.perf_counter()
+        # An end that has passed is no outlook: then it is worth more of the time to look again.
+        late = self._last is not None and now > self._last.p50_s
+        if now >= self._next or (late and now >= self._soonest):
+            # Not the wall's clock: what others take of a busy machine is not what looking costs.
+            clock = time.thread_time()
             self._last = outlook(self.scheduler.engine, now, samples=samples, common=self.common)
-            cost = time.perf_counter() - clock
+            cost = time.thread_time() - clock
             self.spent_s += cost
             self._next = now + max(LEAST_EVERY_S, cost / SHARE)
+            self._soonest = now + max(LEAST_EVERY_S, cost / LATE_SHARE)
         return self._last
 
     def stragglers(self, now: float) -> list[Straggler]:
