@@ -234,12 +234,10 @@ def test_plan_and_rehearsal_change_nothing(admin: httpx2.Client) -> None:
     assert all(layers[node["id"]] > layers[need] for node in plan["nodes"] for need in node["needs"])
     assert "--mode max --waves 2,2 --ceiling besu=3" in plan["command"]
     rehearsed = admin.post("/environments/dev/rehearsals", json={"seed": 1, "runs": 3}).json()
-    assert (
-        rehearsed["lower_bound_s"]
-        <= rehearsed["p50_s"]
-        <= rehearsed["p90_s"]
-        == max(rehearsed["makespans_s"])
-    )
+    assert rehearsed["lower_bound_s"] <= rehearsed["p50_s"] <= rehearsed["p90_s"]
+    assert rehearsed["critical_path"][-1]["end"] > 0
+    assert rehearsed["forecast"]["runs"] == 3
+    assert " --runs 3 --seed 1" in rehearsed["command"]
     assert admin.get("/environments/dev").json()["head"] == head
     problem(admin.post("/environments/dev/plan", json={"waves": "9,9"}), 422, "invalid-input")
     problem(admin.post("/environments/dev/plan", json={"only": ["--help"]}), 422, "invalid-input")

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chainfleet.model.errors import ChainfleetError
-from chainfleet.runtime.operations import scaled, task_environ
-from chainfleet.runtime.targets import DEFAULT_TIME_SCALE
 
 from .environments.desk import Desk
 from .environments.fleets import load_text
@@ -150,6 +148,8 @@ class Observatory:
                 await asyncio.to_thread(desk.ledger.add_sample, found["wall"], body, keep_s=KEPT_S)
 
     async def _look(self, desk: Desk, watch: _Watch, *, start_cloud: bool) -> dict[str, Any] | None:
+        from chainfleet.runtime.operations import scaled, task_environ
+
         outputs = await asyncio.to_thread(desk.outputs)
         made = desk.revision()
         if made is None or "besu/genesis/network" not in outputs:
@@ -160,7 +160,7 @@ class Observatory:
             watch.problem = "the emulated cloud does not run"
             return None
         environ = task_environ(cloud.environment if cloud else {})
-        scale = _scale(desk)
+        scale = desk.time_scale()
         fleet = scaled(load_text(made.document, environ).fleet, scale)
         return await self._ask(fleet, desk, environ, outputs, watch, scale)
 
@@ -195,7 +195,7 @@ class Observatory:
         running = self._clouds.get(desk.name)
         if running is not None and _answers(running):
             return running
-        folder, scale = desk.state.emulator, _scale(desk)
+        folder, scale = desk.state.emulator, desk.time_scale()
         running = client.attach(folder, scale)
         if running is None and start:
             running = client.start(folder, scale)
@@ -204,13 +204,6 @@ class Observatory:
             return None
         self._clouds[desk.name] = running
         return running
-
-
-def _scale(desk: Desk) -> float:
-    remembered = desk.state.recall("target") or {}
-    settings = desk.settings()
-    default = DEFAULT_TIME_SCALE if settings.emulated else 1.0
-    return float(settings.time_scale or remembered.get("time_scale") or default)
 
 
 def _answers(running: Running) -> bool:

@@ -37,6 +37,22 @@ def plan_words(fleet: Path, policy: PolicyOptions) -> list[str]:
     return ["plan", str(fleet), *policy_words(policy)]
 
 
+def rehearse_words(
+    fleet: Path, target: TargetOptions, policy: PolicyOptions, runs: int, seed: int, faults: str
+) -> list[str]:
+    """The words of `chainfleet rehearse`."""
+    words = [
+        "rehearse",
+        *_place(fleet, target),
+        *policy_words(policy),
+        "--runs",
+        str(runs),
+        "--seed",
+        str(seed),
+    ]
+    return [*words, *(["--faults", faults] if faults != "none" else [])]
+
+
 def verify_words(fleet: Path, target: TargetOptions, *, run: str | None = None) -> list[str]:
     """The words of `chainfleet verify`."""
     return ["verify", *_place(fleet, target), *(["--run", run] if run else [])]

@@ -16,7 +16,7 @@ from chainfleet.model.environment import RevisionMade, RunAsked
 from chainfleet.model.event import Finish
 from chainfleet.runtime.environments import FLEET_FILE
 from chainfleet.runtime.state import StateFolder
-from chainfleet.runtime.targets import TargetOptions
+from chainfleet.runtime.targets import DEFAULT_TIME_SCALE, TargetOptions
 
 from ..models.environments import TargetSettings
 from ..problems import not_found
@@ -166,6 +166,13 @@ class Desk:
         if known.get("faults") not in (None, "storm"):
             known["faults"] = None
         return TargetSettings(**known)
+
+    def time_scale(self) -> float:
+        """How much faster than real its cloud is."""
+        remembered = self.state.recall("target") or {}
+        settings = self.settings()
+        default = DEFAULT_TIME_SCALE if settings.emulated else 1.0
+        return float(settings.time_scale or remembered.get("time_scale") or default)
 
     def target(self) -> TargetOptions:
         """The same as the commands take it."""

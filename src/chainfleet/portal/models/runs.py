@@ -215,6 +215,14 @@ class Outlook(Told):
     ready: int
 
 
+class Ends(Told):
+    """When a run will end: eight of ten times in that range."""
+
+    low_s: At
+    p50_s: At
+    high_s: At
+
+
 class RunDetail(RunSummary):
     """A run with everything the page needs at first sight; what follows comes by events after `seq`."""
 
@@ -228,6 +236,7 @@ class RunDetail(RunSummary):
     stragglers: list[Straggler] = []
     incidents: list[str] = []
     outlook: Outlook | None = None
+    ends: Ends | None = Field(None, description="When it will end, while it goes on.")
     outputs: dict[str, Any] = Field({}, description="What the network's verification found.")
     command: str = Field("", description="The command that starts such a run.")
 
@@ -393,7 +402,18 @@ class RehearsalGiven(PolicyGiven):
     """A rehearsal: the same scheduler under a virtual clock."""
 
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
-    runs: Annotated[int, Field(ge=1, le=50)] = Field(10, description="How many worlds to rehearse in.")
+    runs: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="How many worlds to rehearse in.")
+    faults: Literal[
+        "none",
+        "flaky",
+        "throttled",
+        "no-capacity",
+        "lost-region",
+        "slow-region",
+        "lost-worker",
+        "people",
+        "storm",
+    ] = Field("none", description="What goes wrong in them.")
 
 
 class PathStep(Told):
@@ -418,11 +438,13 @@ class RehearsalResult(Told):
 
     p50_s: float
     p90_s: float
-    makespans_s: list[float]
     lower_bound_s: float
     bound_by: dict[str, float] = Field(description="Seconds of the median run by what its critical path did.")
     phases: list[PhaseSpan]
     critical_path: list[PathStep]
     attempts: int
     throttled: int
+    forecast: dict[str, Any] = Field(
+        {}, description="The whole forecast of the mode, as `chainfleet rehearse --json` gives it."
+    )
     command: str = ""

@@ -10,7 +10,7 @@ from fastapi import Path, Query, Request, Response
 from chainfleet.model.environment import RevisionMade
 from chainfleet.model.fleet_file import json_schema, new_fleet
 from chainfleet.model.task import Plan
-from chainfleet.runtime.commands import plan_words, shown
+from chainfleet.runtime.commands import plan_words, rehearse_words, shown
 from chainfleet.scheduling.planning import make_plan, select
 
 from ..cursors import as_page
@@ -50,7 +50,6 @@ from ..permissions import Permission
 from ..principals import Principal
 from ..problems import ProblemError
 from ..runs.charts import plan_view
-from ..runs.rehearsing import rehearsed
 from ..runs.starting import policy_of
 from ..service import Portal
 from .declaring import new_router, route
@@ -252,9 +251,13 @@ async def rehearse_environment(
     desk: DeskHere, environment: EnvironmentPath, given: RehearsalGiven
 ) -> RehearsalResult:
     """How long a deployment would take, and what would bind it; changes nothing."""
-    plan = await asyncio.to_thread(_plan, desk, given)
-    found = await asyncio.to_thread(rehearsed, plan, given)
-    command = shown(plan_words(desk.fleet_file, policy_of(given)))
+    from ..runs.rehearsing import rehearsed
+
+    loaded, policy = load_text(require_document(desk).document), policy_of(given)
+    found = await asyncio.to_thread(rehearsed, loaded, policy, given, desk.state, desk.time_scale())
+    command = shown(
+        rehearse_words(desk.fleet_file, desk.target(), policy, given.runs, given.seed, given.faults)
+    )
     return found.model_copy(update={"command": command})
 
 

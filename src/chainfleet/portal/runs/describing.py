@@ -11,7 +11,7 @@ from chainfleet.runtime.commands import deploy_words, destroy_words, shown, veri
 from chainfleet.runtime.targets import PolicyOptions
 
 from ..environments.desk import Book, Desk
-from ..models.runs import Outlook, RunDetail, RunKind, RunState, RunSummary
+from ..models.runs import Ends, Outlook, RunDetail, RunKind, RunState, RunSummary
 from ..principals import Principal
 from . import matrix
 from .standing import Standing, allowed, kind_of, standing
@@ -45,6 +45,7 @@ def detail(desk: Desk, book: Book, principal: Principal, now: float, *, four_eye
             stragglers=matrix.stragglers(view),
             incidents=list(view.incidents),
             outlook=outlook_of(view),
+            ends=_ends(view),
             outputs=dict(view.outputs.get(NETWORK, {})),
             command=command_of(desk, view),
         )
@@ -54,6 +55,13 @@ def outlook_of(view: PortalView) -> Outlook | None:
     """What the coordinator last noted of its limits and its end."""
     note = view.notes.get("outlook")
     return None if note is None else Outlook(at=view.last, wall=view.last_wall, **note)
+
+
+def _ends(view: PortalView) -> Ends | None:
+    note = view.notes.get("ends")
+    if note is None or view.finish is not None:
+        return None
+    return Ends(low_s=note["low_s"], p50_s=note["p50_s"], high_s=note["high_s"])
 
 
 def sentence(view: PortalView, stands: Standing) -> str:

@@ -1,47 +1,67 @@
-"""Rehearsing a deployment: the same scheduler under a virtual clock, in several worlds."""
+"""Rehearsing a deployment: the forecast's answer as the API tells it."""
 
 from __future__ import annotations
 
-from chainfleet.model.task import Plan
-from chainfleet.scheduling.bounds import lower_bound
-from chainfleet.scheduling.rehearsal import Rehearsal, rehearse
+from collections.abc import Mapping
+from typing import Any
+
+from chainfleet.model.fleet_file import LoadedFleet
+from chainfleet.runtime.foresight import learned_from
+from chainfleet.runtime.operations import scaled
+from chainfleet.runtime.state import StateFolder
+from chainfleet.runtime.targets import PolicyOptions
+from chainfleet.scheduling.forecast import Question, forecast
 
 from ..models.runs import PathStep, PhaseSpan, RehearsalGiven, RehearsalResult
 
 
-def rehearsed(plan: Plan, given: RehearsalGiven) -> RehearsalResult:
-    """How long the plan takes; the world in the middle tells why.
+def rehearsed(
+    loaded: LoadedFleet, policy: PolicyOptions, given: RehearsalGiven, state: StateFolder, scale: float
+) -> RehearsalResult:
+    """How long a deployment takes on its cloud, with what its ledger has learned, and what decides that.
 
     Raises:
-        InputError: the plan can't be run.
+        PlanError, InputError: the plan can't be run.
     """
-    worlds = sorted(
-        (rehearse(plan, seed=given.seed + index) for index in range(given.runs)),
-        key=lambda world: world.makespan_s,
+    fleet = scaled(loaded.fleet, scale)
+    question = Question(
+        fleet,
+        loaded.revision,
+        runs=given.runs,
+        seed=given.seed,
+        faults=given.faults,
+        learned=learned_from(state, fleet.name),
+        overrides=policy.overrides(fleet),
+        selection=policy.selection(),
     )
-    middle = worlds[(len(worlds) - 1) // 2]
-    makespans = [round(world.makespan_s, 2) for world in worlds]
+    mode = next(iter(forecast(question)["modes"].values()))
     return RehearsalResult(
-        p50_s=makespans[(len(makespans) - 1) // 2],
-        p90_s=makespans[max(0, -(-9 * len(makespans) // 10) - 1)],
-        makespans_s=makespans,
-        lower_bound_s=round(lower_bound(plan).seconds, 2),
-        bound_by={name: round(seconds, 2) for name, seconds in middle.bound_by.items()},
-        phases=[
-            PhaseSpan(phase=phase, start=start, end=end) for phase, (start, end) in middle.phases.items()
-        ],
-        critical_path=_path(middle),
-        attempts=middle.attempts,
-        throttled=middle.throttled,
+        p50_s=mode["p50_s"],
+        p90_s=mode["p90_s"],
+        lower_bound_s=mode["lower_bound_s"],
+        bound_by={share["what"]: share["seconds"] for share in mode["critical_path"]},
+        phases=_phases(mode["gantt"]),
+        critical_path=_path(mode["chain"]),
+        attempts=round(mode["calls_per_success"] * mode["tasks"]),
+        throttled=round(mode["throttled"]),
+        forecast=mode,
     )
 
 
-def _path(world: Rehearsal) -> list[PathStep]:
+def _phases(bars: list[Mapping[str, Any]]) -> list[PhaseSpan]:
+    edges: dict[str, tuple[float, float]] = {}
+    for bar in bars:
+        first, last = edges.get(bar["phase"], (bar["start_s"], bar["end_s"]))
+        edges[bar["phase"]] = (min(first, bar["start_s"]), max(last, bar["end_s"]))
+    return [PhaseSpan(phase=phase, start=first, end=last) for phase, (first, last) in edges.items()]
+
+
+def _path(chain: list[Mapping[str, Any]]) -> list[PathStep]:
     steps = []
-    for step in world.critical_path:
-        if step.waited_s > 0:
-            begin = round(step.start_s - step.waited_s, 3)
-            wait = step.waited_for or "its turn"
-            steps.append(PathStep(task=step.task, start=begin, end=round(step.start_s, 3), wait=wait))
-        steps.append(PathStep(task=step.task, start=round(step.start_s, 3), end=round(step.end_s, 3)))
+    for step in chain:
+        if step["waited_s"] > 0:
+            wait = step["waited_for"] or "its turn"
+            begin = max(0.0, step["start_s"] - step["waited_s"])
+            steps.append(PathStep(task=step["task"], start=begin, end=step["start_s"], wait=wait))
+        steps.append(PathStep(task=step["task"], start=step["start_s"], end=step["end_s"]))
     return steps

@@ -16,7 +16,6 @@ from chainfleet.model.event import (
 )
 from chainfleet.runtime.asking import ask
 from chainfleet.runtime.commands import shown, steer_words
-from chainfleet.runtime.operations import tasks_to_retry
 
 from ..environments.desk import Book, Desk
 from ..models.runs import ActionGiven, RunAction, RunState
@@ -68,6 +67,8 @@ def _event(book: Book, action: RunAction, given: ActionGiven, by: str) -> Event:
         case RunAction.CANCEL:
             return CancelRequested()
         case RunAction.RETRY:
+            from chainfleet.runtime.operations import tasks_to_retry
+
             chosen = tasks_to_retry(book.view, given.tasks)
             if not chosen:
                 raise ProblemError(
