@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from .problems import ProblemError
+from .problems import KINDS, ProblemError, not_found
 from .service import Portal
 
 POLICY = (
@@ -52,8 +52,11 @@ def add_pages(app: FastAPI, portal: Portal) -> None:
         return RedirectResponse(f"{request.path_params['name']}/", 307)
 
     async def problem(request: Request) -> Response:
-        kind = html.escape(request.path_params["kind"])
-        text = f"<!doctype html><title>{kind}</title><p>Problem <code>{kind}</code>: see the documentation, Portal."
+        kind = request.path_params["kind"]
+        if kind not in KINDS:
+            raise not_found("problem", kind)
+        status, meaning = KINDS[kind]
+        text = f"<!doctype html><title>{kind}</title><h1>{kind} ({status})</h1><p>{html.escape(meaning)}</p>"
         return HTMLResponse(text, headers={"Content-Security-Policy": POLICY})
 
     app.router.routes.extend(
