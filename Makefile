@@ -22,8 +22,8 @@ demo: setup ## deploy 24 regions and 48 validators on the emulated cloud
 compare: setup ## run max and ultra one after the other and compare them
 	@$(BIN)/python tools/compare.py
 
-test: setup-dev ## run all tests
-	@$(BIN)/pytest
+test: setup-dev ## run all tests, two files at a time
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup-dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check src tests tools
