@@ -22,8 +22,8 @@ PATIENCE = 6
 PATIENCE_CAP = 24
 """Most intervals before a small step: a wall that has gone must be noticed within these."""
 
-WORTH = 16
-"""Times the last Retry-After to wait before a small step: looking for the wall may cost a sixteenth."""
+WORTH = 8
+"""Times the last Retry-After to wait before a small step: looking for the wall may cost an eighth."""
 
 _HAIR = 1e-9
 
@@ -43,6 +43,7 @@ class Level:
         wall: the value at which it was last throttled; 0 if there is none.
         probes: small steps made since the last throttle.
         patience: intervals before the next small step.
+        worth: times the last Retry-After to wait before it as well.
     """
 
     interval: int
@@ -54,6 +55,7 @@ class Level:
     wall: float = 0.0
     probes: int = 0
     patience: int = PATIENCE
+    worth: int = WORTH
     _moved_at: int = -(1 << 62)
     _fell: bool = False
     _cost: int = 0
@@ -98,7 +100,7 @@ class Level:
     def due(self) -> int:
         """When calm opens it next, in microseconds."""
         if self._at_wall() and not self.probes:
-            return self._moved_at + max(self.interval * self.patience, WORTH * self._cost)
+            return self._moved_at + max(self.interval * self.patience, self.worth * self._cost)
         return self._moved_at + self.interval
 
     def _at_wall(self) -> bool:
