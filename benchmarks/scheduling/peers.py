@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import graphlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,9 +15,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from instances import fleet_instance
+from throwaway import Peers
 
 from chainfleet.model.event import AttemptSucceeded, RunStarted, StartAttempt
 from chainfleet.model.task import Demand, Limit, LimitKind, Phase, Plan
@@ -37,7 +40,9 @@ def one_pool(seed: int, slots: int, scale: float) -> Plan:
     return replace(plan, tasks=tasks, limits=(Limit("all", LimitKind.CONCURRENCY, slots),))
 
 
-def race(slots: tuple[int, ...] = (12, 24), scale: float = 1000.0, seed: int = 1) -> None:
+def race(
+    others: Peers, slots: tuple[int, ...] = (6, 12, 24, 48), scale: float = 1000.0, seed: int = 1
+) -> None:
     """Wall seconds of everybody on the same graph."""
     print(
         f"\n24 regions x 12 tasks, durations / {scale:g}, each a `sleep` process: wall s (over lower bound)\n"
@@ -46,13 +51,20 @@ def race(slots: tuple[int, ...] = (12, 24), scale: float = 1000.0, seed: int = 1
     plans = {s: one_pool(seed, s, scale) for s in slots}
     bounds = {s: lower_bound(p).seconds for s, p in plans.items()}
     print(f"| lower bound | {' | '.join(f'{bounds[s]:.2f}' for s in slots)} |")
-    for name, run in RUNNERS.items():
+    theirs: dict[str, Callable[[Plan, int], bool | float]] = {
+        "Dask, threads": partial(_program, others, "dask_graph"),
+        "Prefect, threads": partial(_program, others, "prefect_graph"),
+        "Ansible, strategy free": partial(_ansible, others, "free"),
+        "Ansible, strategy linear": partial(_ansible, others, "linear"),
+    }
+    for name, run in {**RUNNERS, **theirs}.items():
         cells = []
         for count in slots:
             began = time.perf_counter()
             made = run(plans[count], count)
-            took = time.perf_counter() - began
-            cells.append(f"{took:.2f} ({took / bounds[count]:.2f})" if made else "not installed")
+            # Programs that take long to start say themselves how long the graph took.
+            took = made if isinstance(made, float) else time.perf_counter() - began
+            cells.append(f"{took:.2f} ({took / bounds[count]:.2f})" if made else "failed")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -145,7 +157,38 @@ def _xargs(plan: Plan, slots: int) -> bool:
     return True
 
 
-RUNNERS: dict[str, Callable[[Plan, int], bool]] = {
+def _program(others: Peers, program: str, plan: Plan, slots: int) -> float:
+    """The graph in one of the peers' programs; its sleeps are calls, not processes."""
+    tasks = [[t.id, t.estimate.median_s, list(t.needs)] for t in plan.tasks]
+    answer = others.run(program, {"slots": slots, "tasks": tasks}, seconds=90)
+    return float(answer.get("wall_s", 0.0))
+
+
+def _ansible(others: Peers, strategy: str, plan: Plan, slots: int) -> bool:
+    """A play over 24 hosts, all of them this machine, with as many forks as there are slots."""
+    steps: dict[str, dict[str, float]] = {}
+    for t in plan.tasks:
+        phase, action, region = t.id.split("/")
+        steps.setdefault(f"{phase}_{action}".replace("-", "_"), {})[region] = t.estimate.median_s
+    hosts = sorted({region for by_region in steps.values() for region in by_region})
+    lines = ["[all]"]
+    for host in hosts:
+        values = " ".join(f"{step}={by_region[host]:.4f}" for step, by_region in steps.items())
+        lines.append(
+            f"{host} ansible_connection=local ansible_python_interpreter={others.bin}/python {values}"
+        )
+    play = [f"- hosts: all\n  gather_facts: false\n  strategy: {strategy}\n  tasks:"]
+    play += [f"    - raw: sleep {{{{ {step} }}}}" for step in steps]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "hosts.ini").write_text("\n".join(lines) + "\n")
+        (Path(folder) / "play.yml").write_text("\n".join(play) + "\n")
+        command = [f"{others.bin}/ansible-playbook", "-i", "hosts.ini", "-f", str(slots), "play.yml"]
+        environ = {**os.environ, "ANSIBLE_HOME": folder, "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, timeout=300, env=environ)
+    return done.returncode == 0
+
+
+RUNNERS: dict[str, Callable[[Plan, int], bool | float]] = {
     "chainfleet, searched (the search included)": _ours_searched,
     "chainfleet, longest path first": _ours,
     "ninja": _ninja,

@@ -93,10 +93,10 @@ def throttling() -> None:
 class Heedless(Bucket):
     """A client that does not count its tokens; the other side does."""
 
-    def admits(self, tokens: float, now: int) -> bool:
+    def admits(self, tokens: float, now: int) -> bool:  # noqa: ARG002
         return True
 
-    def throttled(self, now: int, retry_after: int | None) -> None:
+    def throttled(self, now: int, retry_after: int | None) -> None:  # noqa: ARG002
         self.throttles += 1
 
 
