@@ -84,6 +84,14 @@ def test_what_if_finds_the_ceiling_that_binds(chain_138: Fleet) -> None:
     assert answer["recommendation"].startswith("besu 2 → 4 at once (--ceiling besu=4)")
 
 
+def test_a_change_that_can_not_be_planned_is_not_proposed(chain_138: Fleet) -> None:
+    """Waves of 8 and 16 regions leave no room for four regions fewer."""
+    question = Question(chain_138, "r1", runs=3, overrides=Overrides(waves=(8, 16)))
+    found = forecast(question)["modes"]["ultra"]["what_if"]
+    assert len(found) > 5
+    assert not any("fewer regions" in variation["change"] for variation in found)
+
+
 def test_tuning_opens_what_binds_and_closes_what_does_not(chain_138: Fleet) -> None:
     tight = chain_138.deployment.ceilings.model_copy(update={"besu": 2})
     question = Question(small(chain_138), "r1", runs=10, overrides=Overrides(ceilings=tight))

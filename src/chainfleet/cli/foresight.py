@@ -212,7 +212,8 @@ def _print_tuned(tuned: Mapping[str, Any]) -> None:
     gain = tuned["before"]["p90_s"] - tuned["after"]["p90_s"]
     typer.echo(f"\ntuned, {tuned['tried']} settings tried: {' '.join(tuned['options'])}")
     typer.echo(
-        f"  P90 {duration(tuned['after']['p90_s'])}, {duration(gain)} sooner than as declared; "
+        f"  P90 {duration(tuned['after']['p90_s'])}, {duration(abs(gain))} {'sooner' if gain >= 0 else 'later'} "
+        f"than as declared; "
         f"succeeds {tuned['after']['chances'].get('succeeded', 0.0):.1%}"
     )
 

@@ -101,11 +101,11 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> str:
 def _tuned(tuned: Mapping[str, Any] | None) -> str:
     if tuned is None:
         return ""
-    gain = duration(tuned["before"]["p90_s"] - tuned["after"]["p90_s"])
+    gain = _gain(tuned["before"]["p90_s"] - tuned["after"]["p90_s"])
     options = escape(" ".join(tuned["options"]))
     return (
         f"<h2>Tuned</h2><p class=advice><code>{options}</code><br>P90 {duration(tuned['after']['p90_s'])}, "
-        f"{gain} sooner than as declared; {tuned['tried']} settings tried</p>"
+        f"{gain} than as declared; {tuned['tried']} settings tried</p>"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Ceilings, Fleet
 from chainfleet.model.task import LimitKind, Mode, Phase, Plan
 
@@ -60,8 +61,11 @@ def variations(
     base = summary_of(forecast.plan, forecast.world, question, hands, runs=runs)
     out = []
     for attempt in _tries(question, forecast, modes):
-        plan = attempt.alter(attempt.question.plan())
-        world = attempt.question.world(Blueprint(plan))
+        try:
+            plan = attempt.alter(attempt.question.plan())
+            world = attempt.question.world(Blueprint(plan))
+        except InputError:  # E.g. waves that name more regions than are left: not a change to propose.
+            continue
         out.append(_compare(attempt, base, summary_of(plan, world, attempt.question, hands, runs=runs)))
     return tuple(out)
 
