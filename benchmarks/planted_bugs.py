@@ -81,14 +81,14 @@ BUGS = (
     Bug("a release wakes nobody", "scheduling/admission", "            if gauge.waiting:\n                self._touched", "            if not gauge.meter:\n                self._touched"),
     Bug("a barrier takes a seat in the queue", "scheduling/engine", "elif kind[task] == BARRIER:", "elif False:"),
     Bug("a retry leaves skipped dependents behind", "scheduling/board", "if state not in (WAITING, READY, SKIPPED):", "if state not in (WAITING, READY):"),
-    Bug("a fencing check is dropped", "ledger/lease", "if row is None or row[0] != self.fence:", "if row is None:"),
-    Bug("a lost lease is renewed", "ledger/lease", "WHERE name = ? AND fence = ?\"\n        changed", "WHERE name = ? OR fence = ?\"\n        changed"),
+    Bug("a fencing check is dropped", "ledger/lease", "(self.name,)) != [(self.fence,)]:", "(self.name,)) == []:"),
+    Bug("a lost lease is renewed", "ledger/lease", "WHERE name = ? AND fence = ?\"\n        if not", "WHERE name = ? OR fence = ?\"\n        if not"),
     Bug("the fence does not grow", "ledger/lease", "(row[1] if row else 0) + 1", "(row[1] if row else 1)"),
-    Bug("a commit is lost", "ledger/store", "with connection:\n                connection.execute(\"BEGIN IMMEDIATE\")\n                rows",
-        "if True:\n                connection.in_transaction or connection.execute(\"BEGIN IMMEDIATE\")\n                rows"),
-    Bug("the last record of a batch is lost", "ledger/store", "for entries, _ in batches for e in entries", "for entries, _ in batches for e in (entries[:-1] or entries)"),
-    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(write_problem(self.path, error))", "future.set_result(0)"),
-    Bug("records come back in another order", "ledger/store", "seq > ? ORDER BY seq\"", "seq > ? ORDER BY subject, seq\""),
+    Bug("a commit is lost", "ledger/sqlite", "with self.writing():\n            check()",
+        "if True:\n            self._connection.in_transaction or self._connection.execute(\"BEGIN IMMEDIATE\")\n            check()"),
+    Bug("the last record of a batch is lost", "ledger/store", "for batch, _ in batches for entry in batch", "for batch, _ in batches for entry in (batch[:-1] or batch)"),
+    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(error)", "future.set_result(0)"),
+    Bug("records come back in another order", "ledger/store", "seq > ? ORDER BY seq LIMIT", "seq > ? ORDER BY subject, seq LIMIT"),
 )  # fmt: skip
 
 

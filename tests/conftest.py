@@ -1,8 +1,12 @@
-"""What many tests share: the example fleet."""
+"""What many tests share: the example fleet, and a PostgreSQL."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,3 +25,43 @@ def chain_138_loaded() -> LoadedFleet:
 @pytest.fixture(scope="session")
 def chain_138(chain_138_loaded: LoadedFleet) -> Fleet:
     return chain_138_loaded.fleet
+
+
+def postgresql_module() -> Any:
+    """`postgresql_server`, which lies beside this file; tests are no package."""
+    name = "postgresql_server"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """A PostgreSQL that all tests share; those that stop theirs start one of their own."""
+    module = postgresql_module()
+    if module.binaries() is None:
+        pytest.skip(f"needs the Debian package {module.PACKAGE}")
+    server = module.PostgresqlServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[Any]:
+    """A PostgreSQL that the test may stop and start."""
+    module = postgresql_module()
+    if module.binaries() is None:
+        pytest.skip(f"needs the Debian package {module.PACKAGE}")
+    server = module.PostgresqlServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

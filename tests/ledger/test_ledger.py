@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainfleet.ledger.codec import decode, encode
+from chainfleet.ledger.database import Place, Postgres, connect
 from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.mailbox import Ask, Mailbox, Request
+from chainfleet.ledger.outside import Changed, Outside
 from chainfleet.ledger.projection import project
-from chainfleet.ledger.store import MIGRATIONS, SCHEMA_VERSION, Entry, Ledger
+from chainfleet.ledger.sqlite import MIGRATIONS
+from chainfleet.ledger.store import Entry, Ledger
 from chainfleet.model.errors import EnvironmentProblem, ErrorClass, LeaseLost, LedgerError
 from chainfleet.model.event import (
     AttemptFailed,
@@ -38,8 +43,13 @@ def entry(run: str, body: str, kind: str = "note", subject: str = "n") -> Entry:
     return Entry(run, 0.0, kind, subject, body)
 
 
-def test_records_come_back_in_order_and_by_run(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l.db", "f")
+def place_code(place: Place) -> str:
+    """Code that makes the same place in another process."""
+    return repr(place) if isinstance(place, Postgres) else f"Path({str(place)!r})"
+
+
+def test_records_come_back_in_order_and_by_run(place: Place) -> None:
+    ledger = Ledger(place, "f")
     for number in range(300):
         last = ledger.append([entry(f"run-{number % 2}", str(number))])
     last.result()
@@ -48,11 +58,11 @@ def test_records_come_back_in_order_and_by_run(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+def test_what_was_acknowledged_survives_kill_9(place: Place) -> None:
     program = (
-        "import os, sys; from pathlib import Path\n"
+        "import os, sys; from chainfleet.ledger.database import *\n"
         "from chainfleet.ledger.store import Entry, Ledger\n"
-        f"ledger = Ledger(Path({str(tmp_path / 'l.db')!r}), 'f')\n"
+        f"ledger = Ledger({place_code(place)}, 'f')\n"
         "for n in range(50):\n"
         "    ledger.append([Entry('r', 0.0, 'note', 'n', str(n))]).result(); print(n, flush=True)\n"
         "ledger.append([Entry('r', 0.0, 'note', 'n', 'x')] * 1000)\n"
@@ -60,7 +70,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     acknowledged = done.stdout.split()
-    ledger = Ledger(tmp_path / "l.db", "f")
+    ledger = Ledger(place, "f")
     bodies = [r.body for r in ledger.records("r")]
     ledger.close()
     assert len(acknowledged) == 50
@@ -68,19 +78,104 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert len(bodies) in (50, 1050), "a batch is there whole or not at all"
 
 
-def test_a_folder_of_another_fleet_is_refused(tmp_path: Path) -> None:
-    Ledger(tmp_path / "l.db", "one").close()
+def test_a_folder_of_another_fleet_is_refused(place: Place) -> None:
+    Ledger(place, "one").close()
     with pytest.raises(LedgerError, match="state folder of fleet `one`, not of `two`"):
-        Ledger(tmp_path / "l.db", "two")
+        Ledger(place, "two")
 
 
-def test_a_ledger_from_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    Ledger(tmp_path / "l.db", "f").close()
-    with sqlite3.connect(tmp_path / "l.db") as connection:
-        connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
-    connection.close()
+def test_a_ledger_from_a_newer_version_is_refused_and_left_alone(place: Place) -> None:
+    Ledger(place, "f").close()
+    connection = connect(place)
+    connection.change("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    tables = connection.tables()
     with pytest.raises(LedgerError, match="schema 99"):
-        Ledger(tmp_path / "l.db", "f")
+        Ledger(place, "f")
+    assert connection.tables() == tables
+    connection.close()
+
+
+def test_requests_are_taken_once_and_in_order(place: Place) -> None:
+    Ledger(place, "f").close()
+    mailbox = Mailbox(place)
+    mailbox.post(Request(Ask.DRAIN))
+    mailbox.post(Request(Ask.EVENT, SkipRequested("a/b/c")))
+    assert mailbox.take() == [Request(Ask.DRAIN), Request(Ask.EVENT, SkipRequested("a/b/c"))]
+    assert mailbox.take() == []
+    mailbox.close()
+
+
+def test_who_was_deposed_writes_nothing_more(place: Place) -> None:
+    ledger = Ledger(place, "f")
+    lease = Lease(place, wall=lambda: 1000.0)
+    ledger.guard(lease.name, lease.fence)
+    ledger.append([entry("r", "mine")]).result()
+    Lease(place, wall=lambda: 2000.0).release()
+    with pytest.raises(LeaseLost):
+        ledger.append([entry("r", "too late")]).result()
+    assert [record.body for record in ledger.records("r")] == ["mine"]
+    ledger.close()
+    lease.release()
+
+
+def test_whoever_looks_from_outside_sees_writes_and_their_order(place: Place) -> None:
+    ledger = Ledger(place, "f")
+    outside = Outside(place)
+    before = outside.version()
+    assert ledger.append([entry("r-1", "a"), entry("r-2", "b")]).result() == 2
+    assert outside.version() != before
+    before = outside.version()
+    assert outside.append([entry("", "{}", "environment")], based_on=0) == 3
+    with pytest.raises(Changed):
+        outside.append([entry("", "{}", "environment")], based_on=0)
+    assert ledger.append([entry("r-1", "c"), entry("r-1", "o", "outputs")]).result() == 5
+    assert outside.head() == 5
+    assert outside.runs() == ["r-1", "r-2"]
+    assert [r.body for r in outside.records(after=1, until=4)] == ["b", "{}", "c"]
+    assert [r.body for r in outside.records(run="r-1", limit=2)] == ["a", "c"]
+    assert [r.seq for r in outside.environment()] == [3]
+    assert [r.body for r in outside.outputs()] == ["o"]
+    assert [r.body for r in outside.notes("r-1", "n", 1)] == ["c"]
+    last = outside.last("r-1")
+    assert last is not None
+    assert last.seq == 5
+    ledger.close()
+    outside.close()
+
+
+def test_samples_are_thinned_and_forgotten(place: Place) -> None:
+    Ledger(place, "f").close()
+    outside = Outside(place)
+    for second in range(20):
+        outside.add_sample(1000.0 + second, str(second), keep_s=15.0)
+    outside.add_sample(1019.0, "again", keep_s=15.0)
+    assert [body for _, body in outside.samples(since=1008.0, step_s=5.0)] == ["9", "14", "again"]
+    assert len(outside.samples(since=0.0, step_s=0.5)) == 16
+    outside.close()
+
+
+def test_many_writers_leave_no_gap_and_nobody_reads_past_one(place: Place) -> None:
+    Ledger(place, "f").close()
+    writers, rounds = 4, 25
+    seen: list[int] = []
+
+    def write() -> None:
+        outside = Outside(place)
+        for number in range(rounds):
+            outside.append([entry("r", str(number))])
+        outside.close()
+
+    threads = [threading.Thread(target=write) for _ in range(writers)]
+    reader = Outside(place)
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while len(seen) < writers * rounds and time.monotonic() < deadline:
+        seen += [record.seq for record in reader.records(after=seen[-1] if seen else 0)]
+    for thread in threads:
+        thread.join()
+    reader.close()
+    assert seen == list(range(1, writers * rounds + 1))
 
 
 def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -103,7 +198,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
     with sqlite3.connect(tmp_path / "l.db") as connection:
         schema = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
     connection.close()
-    assert int(schema) == SCHEMA_VERSION
+    assert int(schema) == len(MIGRATIONS)
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(
@@ -112,8 +207,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     Ledger(tmp_path / "l.db", "f").close()
     before = (tmp_path / "l.db").read_bytes()
     broken = (*MIGRATIONS, ("CREATE TABLE more (a)", "CREATE TABLE more (a)"))
-    monkeypatch.setattr("chainfleet.ledger.store.MIGRATIONS", broken)
-    monkeypatch.setattr("chainfleet.ledger.store.SCHEMA_VERSION", len(broken))
+    monkeypatch.setattr("chainfleet.ledger.sqlite.MIGRATIONS", broken)
     with pytest.raises(EnvironmentProblem, match="more"):
         Ledger(tmp_path / "l.db", "f")
     assert (tmp_path / "l.db").read_bytes() == before
@@ -167,22 +261,22 @@ def test_a_full_disk_is_told_to_whoever_waits(tmp_path: Path) -> None:
         ledger.close()
 
 
-def test_one_lease_at_a_time(tmp_path: Path) -> None:
-    Ledger(tmp_path / "l.db", "f").close()
-    first = Lease(tmp_path / "l.db")
+def test_one_lease_at_a_time(place: Place) -> None:
+    Ledger(place, "f").close()
+    first = Lease(place)
     with pytest.raises(LeaseLost, match="is running this environment"):
-        Lease(tmp_path / "l.db")
+        Lease(place)
     first.release()
-    second = Lease(tmp_path / "l.db")
+    second = Lease(place)
     assert second.fence > first.fence
     second.release()
 
 
-def test_a_stale_lease_is_taken_over_and_the_old_holder_finds_out(tmp_path: Path) -> None:
-    Ledger(tmp_path / "l.db", "f").close()
+def test_a_stale_lease_is_taken_over_and_the_old_holder_finds_out(place: Place) -> None:
+    Ledger(place, "f").close()
     now = 1000.0
-    old = Lease(tmp_path / "l.db", wall=lambda: now)
-    new = Lease(tmp_path / "l.db", wall=lambda: now + 60)
+    old = Lease(place, wall=lambda: now)
+    new = Lease(place, wall=lambda: now + 60)
     with pytest.raises(LeaseLost):
         old.check()
     with pytest.raises(LeaseLost):
@@ -192,11 +286,11 @@ def test_a_stale_lease_is_taken_over_and_the_old_holder_finds_out(tmp_path: Path
     old.release()
 
 
-def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
-    Ledger(tmp_path / "l.db", "f").close()
-    program = f"import os; from pathlib import Path\nfrom chainfleet.ledger.lease import Lease\nLease(Path({str(tmp_path / 'l.db')!r})); os.kill(os.getpid(), 9)"
+def test_the_lease_of_a_killed_process_is_free_at_once(place: Place) -> None:
+    Ledger(place, "f").close()
+    program = f"import os; from chainfleet.ledger.database import *\nfrom chainfleet.ledger.lease import Lease\nLease({place_code(place)}); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", program], check=False)
-    Lease(tmp_path / "l.db").release()
+    Lease(place).release()
 
 
 texts = st.text(max_size=30)
@@ -235,8 +329,8 @@ def test_a_record_of_unknown_kind_is_an_error_and_not_skipped(text: str) -> None
         decode(text)
 
 
-def test_a_view_is_what_the_records_say(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l.db", "f")
+def test_a_view_is_what_the_records_say(place: Place) -> None:
+    ledger = Ledger(place, "f")
     story = [
         StateChanged("a", TaskState.RUNNING),
         StartAttempt("a", 1, 60.0),

@@ -194,7 +194,7 @@ def test_a_run_that_is_over_can_be_taken_up_again_and_tells_the_same(
 
 
 def test_a_coordinator_that_lost_its_lease_stops(environment: Environment, fast: Fleet, driver: Any) -> None:
-    environment.lease._connection.execute("UPDATE lease SET fence = fence + 1")
+    environment.lease._connection.change("UPDATE lease SET fence = fence + 1")
     with pytest.raises(LeaseLost):
         run(environment, make_plan(fast, "r1"))
     assert driver.effects() == {}

@@ -14,6 +14,15 @@ StateOpt = Annotated[
 RunArg = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="Name of the run; the last one by default.")
 ]
+LedgerOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="URL",
+        envvar="CHAINFLEET_LEDGER",
+        help="Keep the ledger in PostgreSQL: postgresql://USER@HOST/DATABASE; the state folder remembers it.",
+    ),
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
 WavesOpt = Annotated[

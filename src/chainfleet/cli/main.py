@@ -18,6 +18,7 @@ from .arguments import (
     FleetArg,
     FromOpt,
     JsonOpt,
+    LedgerOpt,
     MainnetOpt,
     ModeOpt,
     OnlyOpt,
@@ -124,6 +125,7 @@ def deploy(
     ceiling: CeilingOpt = None,
     approval: ApprovalOpt = False,
     state: StateOpt = None,
+    ledger: LedgerOpt = None,
     emulated: EmulatedOpt = False,
     time_scale: ScaleOpt = None,
     faults: FaultsOpt = None,
@@ -140,7 +142,9 @@ def deploy(
 
     from .deploy import run_deploy
 
-    target = TargetOptions(state, emulated, time_scale, faults, env_file, allow_mainnet, allow_destroy)
+    target = TargetOptions(
+        state, emulated, time_scale, faults, env_file, allow_mainnet, allow_destroy, ledger
+    )
     policy = PolicyOptions(mode, waves, only, skip, from_, ceiling, approval)
     raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
 
@@ -149,6 +153,7 @@ def deploy(
 def resume(
     fleet: FleetArg,
     state: StateOpt = None,
+    ledger: LedgerOpt = None,
     env_file: EnvFileOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
@@ -158,7 +163,7 @@ def resume(
 
     from .deploy import run_resume
 
-    target = TargetOptions(state, env_file=env_file)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger)
     raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
 
 
@@ -170,6 +175,7 @@ def retry(
         typer.Argument(help="Phase, region or task pattern; all that failed if left out."),
     ] = None,
     state: StateOpt = None,
+    ledger: LedgerOpt = None,
     env_file: EnvFileOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
@@ -179,7 +185,7 @@ def retry(
 
     from .deploy import run_resume
 
-    target = TargetOptions(state, env_file=env_file)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger)
     raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
 
 
@@ -187,6 +193,7 @@ def retry(
 def verify(
     fleet: FleetArg,
     state: StateOpt = None,
+    ledger: LedgerOpt = None,
     env_file: EnvFileOpt = None,
     run: RunOpt = None,
     plain: PlainOpt = False,
@@ -197,7 +204,7 @@ def verify(
 
     from .deploy import run_verify
 
-    target = TargetOptions(state, env_file=env_file)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger)
     raise typer.Exit(run_verify(fleet, target, run=run, plain=plain, as_json=json_))
 
 
@@ -205,6 +212,7 @@ def verify(
 def destroy(
     fleet: FleetArg,
     state: StateOpt = None,
+    ledger: LedgerOpt = None,
     env_file: EnvFileOpt = None,
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The fleet's name, instead of being asked.")
@@ -218,7 +226,7 @@ def destroy(
 
     from .deploy import run_destroy
 
-    target = TargetOptions(state, env_file=env_file)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger)
     raise typer.Exit(run_destroy(fleet, target, run=run, confirm=confirm, plain=plain, as_json=json_))
 
 
@@ -226,6 +234,7 @@ def destroy(
 def status(
     fleet: FleetArg,
     state: StateOpt = None,
+    ledger: LedgerOpt = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Name of the run; the last one by default.")
     ] = None,
@@ -236,15 +245,17 @@ def status(
     json_: JsonOpt = False,
 ) -> None:
     """Show how a run stands, or with --live how the network stands: per region, with what is wrong."""
-    if live:
-        from chainfleet.runtime.targets import TargetOptions
+    from chainfleet.runtime.targets import TargetOptions
 
+    if live:
         from .besu_network import run_chain
 
-        raise typer.Exit(run_chain(fleet, TargetOptions(state, env_file=env_file), as_json=json_))
+        raise typer.Exit(
+            run_chain(fleet, TargetOptions(state, env_file=env_file, ledger=ledger), as_json=json_)
+        )
     from .status import run_status
 
-    raise typer.Exit(run_status(fleet, state, run, as_json=json_))
+    raise typer.Exit(run_status(fleet, TargetOptions(state, ledger=ledger), run, as_json=json_))
 
 
 @app.command(epilog="Example: chainfleet exporter examples/chain-138.yaml --listen 127.0.0.1:9606")

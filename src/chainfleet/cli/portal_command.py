@@ -10,6 +10,8 @@ import typer
 
 from chainfleet.model.errors import EnvironmentProblem
 
+from .arguments import LedgerOpt
+
 _PROGRAM = "chainfleet.portal.program"
 
 
@@ -39,6 +41,7 @@ def portal(
         Path | None,
         typer.Option("--oidc", metavar="FILE", help="Sign-in by OpenID Connect: settings (JSON)."),
     ] = None,
+    ledger: LedgerOpt = None,
     ui: Annotated[str, typer.Option("--ui", help="Pages to show first: vue or react.")] = "vue",
     verbose: Annotated[bool, typer.Option("--verbose", help="A line of JSON for each request.")] = False,
     new_token: Annotated[
@@ -65,6 +68,7 @@ def portal(
         "oidc": oidc,
         "ui": ui,
         "verbose": verbose,
+        "ledger": ledger,
     }
     raise typer.Exit(program.run(**options))
 

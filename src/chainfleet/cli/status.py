@@ -21,10 +21,10 @@ from .summary import failure_lines
 from .views import SYMBOLS
 
 
-def run_status(path: Path, state: Path | None, run: str | None, *, as_json: bool) -> int:
+def run_status(path: Path, target: TargetOptions, run: str | None, *, as_json: bool) -> int:
     """Print the state of a run; returns 0, or 1 if something failed in it."""
     fleet = load(path).fleet
-    folder = TargetOptions(state).state_folder(fleet.name)
+    folder = target.state_folder(fleet.name)
     view = read_run(folder, fleet.name, run)
     document = status_document(view)
     found = None if view.finish else outlook_of_run(folder, fleet.name, view.run)

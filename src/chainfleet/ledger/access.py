@@ -19,7 +19,7 @@ from typing import Any
 
 from chainfleet.model.errors import LedgerError
 
-from .store import damaged, open_database, write_problem
+from .sqlite import damaged, open_database, write_problem
 
 MIGRATIONS = (
     (

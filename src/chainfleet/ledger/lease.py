@@ -1,32 +1,38 @@
 """Only one coordinator may run an environment: a lease row with a counter that only grows (the fence).
 
 A coordinator that lost its lease finds a higher counter and must not have effects any more. The holder's name says
-host and process, so that a lease left behind by a killed process on this host is taken over at once.
+host and process, so that a lease left behind by a killed process on this host is taken over at once. Time is the
+database's where it has a clock of its own: machines need not agree on theirs.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from chainfleet.model.errors import LeaseLost
 
+from .database import Connection, Place, connect
+
 TTL_S = 20.0
+
+TAKE = """
+INSERT INTO lease VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, fence = excluded.fence, expires = excluded.expires
+"""
 
 
 class Lease:
     """A held lease; `fence` is its counter."""
 
     def __init__(
-        self, path: Path, *, wall: Callable[[], float] = time.time, name: str = "coordinator"
+        self, place: Place, *, wall: Callable[[], float] | None = None, name: str = "coordinator"
     ) -> None:
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._wall = wall
-        self._name = name
+        self._connection = connect(place)
+        self._wall = wall or self._connection.clock
+        self.name = name
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{_birth(os.getpid())}"
         try:
             self.fence = self._take()
@@ -37,55 +43,51 @@ class Lease:
     def renew(self) -> None:
         """Prolong it; raises LeaseLost if somebody else has it."""
         sql = "UPDATE lease SET expires = ? WHERE name = ? AND fence = ?"
-        changed = self._connection.execute(sql, (self._wall() + TTL_S, self._name, self.fence)).rowcount
-        if not changed:
+        if not self._connection.change(sql, (self._wall() + TTL_S, self.name, self.fence)):
             raise self._lost()
 
     def check(self) -> None:
         """Raise LeaseLost if it is no longer ours; called before every effect."""
-        row = self._connection.execute("SELECT fence FROM lease WHERE name = ?", (self._name,)).fetchone()
-        if row is None or row[0] != self.fence:
+        if self._connection.rows("SELECT fence FROM lease WHERE name = ?", (self.name,)) != [(self.fence,)]:
             raise self._lost()
 
     def release(self) -> None:
         """Give it back, so that the next one need not wait."""
         sql = "UPDATE lease SET expires = 0 WHERE name = ? AND fence = ?"
-        self._connection.execute(sql, (self._name, self.fence))
+        self._connection.change(sql, (self.name, self.fence))
         self._connection.close()
 
     def _take(self) -> int:
         connection, now = self._connection, self._wall()
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with connection.writing():
             sql = "SELECT holder, fence, expires FROM lease WHERE name = ?"
-            row = connection.execute(sql, (self._name,)).fetchone()
+            row = next(iter(connection.rows(sql, (self.name,))), None)
             if row is not None and row[2] > now and not _is_dead(row[0]):
                 host, pid, _ = row[0].split(":")
                 message = f"process {pid} on {host} is running this environment"
                 raise LeaseLost(
                     message, way_out="wait until it ends or stop it; `chainfleet status` shows what it does"
                 )
-            fence = (row[1] if row else 0) + 1
-            values = (self._name, self.holder, fence, now + TTL_S)
-            connection.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", values)
+            fence: int = (row[1] if row else 0) + 1
+            connection.change(TAKE, (self.name, self.holder, fence, now + TTL_S))
         return fence
 
     def _lost(self) -> LeaseLost:
         return LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
 
 
-def holder_of(path: Path, *, wall: Callable[[], float] = time.time, name: str = "coordinator") -> str | None:
+def holder_of(place: Place, *, name: str = "coordinator") -> str | None:
     """Who runs this environment now, as `process PID on HOST`; None if nobody does."""
-    connection = sqlite3.connect(path, timeout=30)
+    connection = connect(place)
     try:
-        return holder_in(connection, wall(), name)
+        return holder_in(connection, connection.clock(), name)
     finally:
         connection.close()
 
 
-def holder_in(connection: sqlite3.Connection, now: float, name: str = "coordinator") -> str | None:
+def holder_in(connection: Connection, now: float, name: str = "coordinator") -> str | None:
     """The same over an open connection, at that wall-clock time."""
-    row = connection.execute("SELECT holder, expires FROM lease WHERE name = ?", (name,)).fetchone()
+    row = next(iter(connection.rows("SELECT holder, expires FROM lease WHERE name = ?", (name,))), None)
     if row is None or row[1] <= now or _is_dead(row[0]):
         return None
     host, pid, _ = row[0].split(":")

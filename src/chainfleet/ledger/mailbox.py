@@ -5,16 +5,15 @@ A request is a row that the coordinator takes out and turns into an event; the e
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from chainfleet.model.event import Event
 
 from .codec import decode, encode
+from .database import Place, connect
 
 
 class Ask(StrEnum):
@@ -37,21 +36,21 @@ class Request:
 class Mailbox:
     """The requests table of a ledger that exists."""
 
-    def __init__(self, path: Path, *, wall: Callable[[], float] = time.time) -> None:
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    def __init__(self, place: Place, *, wall: Callable[[], float] = time.time) -> None:
+        self._connection = connect(place)
         self._wall = wall
 
     def post(self, request: Request) -> None:
         """Leave a request; it is durable when this returns."""
         body = "" if request.event is None else encode(request.event)
         row = (self._wall(), request.ask.value, body)
-        self._connection.execute("INSERT INTO request (wall, kind, body) VALUES (?, ?, ?)", row)
+        self._connection.change("INSERT INTO request (wall, kind, body) VALUES (?, ?, ?)", row)
 
     def take(self) -> list[Request]:
         """Take out what was asked for, oldest first."""
-        if self._connection.execute("SELECT 1 FROM request LIMIT 1").fetchone() is None:
+        if not self._connection.rows("SELECT 1 FROM request LIMIT 1"):
             return []
-        rows = self._connection.execute("DELETE FROM request RETURNING id, kind, body").fetchall()
+        rows = self._connection.rows("DELETE FROM request RETURNING id, kind, body")
         return [Request(Ask(kind), decode(body) if body else None) for _, kind, body in sorted(rows)]
 
     def close(self) -> None:

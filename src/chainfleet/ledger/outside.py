@@ -1,22 +1,29 @@
 """A ledger seen from outside the run: read it, ask something of a run, note what happened to the environment.
 
 Whoever runs the environment writes through `Ledger`; this is for everybody else, at the same time and from any thread.
-It speaks SQL to one connection; another database needs another class with these methods and nothing else.
+It keeps one connection of its own.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from chainfleet.model.errors import LedgerError
 
+from .database import Connection, Place, connect
 from .lease import holder_in
-from .store import INSERT, RUNS, SELECT, Entry, Record, damaged, open_database, prepare, write_problem
+from .store import RUNS, SELECT, Entry, Record, prepare
+
+SAMPLES = """
+SELECT wall, body FROM sample
+WHERE wall IN (SELECT max(wall) FROM sample WHERE wall >= ? GROUP BY {}) ORDER BY wall
+"""
+
+EVERYTHING = 2**62
+"""More records than there are."""
 
 
 class Changed(Exception):
@@ -31,22 +38,21 @@ class Outside:
         EnvironmentProblem: it can't be opened.
     """
 
-    def __init__(self, path: Path, *, wall: Callable[[], float] = time.time) -> None:
-        if not path.exists():
-            raise LedgerError(f"there is no ledger {path}", way_out="deploy first")
-        self.path = path
+    def __init__(self, place: Place, *, wall: Callable[[], float] = time.time) -> None:
+        if not place.exists():
+            raise LedgerError(f"there is no ledger {place}", way_out="deploy first")
+        self.place = place
         self._wall = wall
         self._lock = threading.RLock()
-        self._connection = open_database(path)
+        self._connection = connect(place)
         try:
             with self._reading() as connection:
-                tables = "SELECT 1 FROM sqlite_master WHERE name = 'meta'"
                 fleet = "SELECT value FROM meta WHERE key = 'fleet'"
-                row = connection.execute(tables).fetchone() and connection.execute(fleet).fetchone()
-                if row is None:
-                    raise LedgerError(f"{path} is no ledger", way_out="give another folder with --state")
-                prepare(connection, path, row[0])
-                meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+                found = connection.rows(fleet) if "meta" in connection.tables() else []
+                if not found:
+                    raise LedgerError(f"{place} is no ledger", way_out="give another folder with --state")
+                prepare(connection, place, found[0][0])
+                meta: dict[str, str] = dict(connection.rows("SELECT key, value FROM meta"))
         except BaseException:
             self._connection.close()
             raise
@@ -63,20 +69,20 @@ class Outside:
     def version(self) -> int:
         """A number that changes whenever anything was written; costs next to nothing."""
         with self._reading() as connection:
-            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+            return connection.version()
 
     def head(self) -> int:
         """The last record's place; 0 where there is none."""
         with self._reading() as connection:
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
+            return int(connection.rows("SELECT coalesce(max(seq), 0) FROM record")[0][0])
 
     def runs(self) -> list[str]:
         """Names of all runs, oldest first."""
         with self._reading() as connection:
-            return [row[0] for row in connection.execute(RUNS)]
+            return [row[0] for row in connection.rows(RUNS)]
 
     def records(
-        self, *, after: int = 0, until: int | None = None, run: str | None = None, limit: int = -1
+        self, *, after: int = 0, until: int | None = None, run: str | None = None, limit: int = EVERYTHING
     ) -> list[Record]:
         """Durable records in order: those after `after`, up to and with `until`, of one run or of all."""
         sql, values = f"{SELECT} WHERE seq > ?", [after]
@@ -86,37 +92,37 @@ class Outside:
         if run is not None:
             sql, named = sql + " AND run = ?", [*named, run]
         with self._reading() as connection:
-            rows = connection.execute(f"{sql} ORDER BY seq LIMIT ?", (*named, limit))
+            rows = connection.rows(f"{sql} ORDER BY seq LIMIT ?", (*named, limit))
             return [Record(*row) for row in rows]
 
     def last(self, run: str) -> Record | None:
         """The last record of a run."""
         with self._reading() as connection:
-            row = connection.execute(f"{SELECT} WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)).fetchone()
-            return None if row is None else Record(*row)
+            rows = connection.rows(f"{SELECT} WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,))
+            return Record(*rows[0]) if rows else None
 
     def environment(self, *, after: int = 0) -> list[Record]:
         """What happened to the environment itself."""
         with self._reading() as connection:
             sql = f"{SELECT} WHERE kind = 'environment' AND seq > ? ORDER BY seq"
-            return [Record(*row) for row in connection.execute(sql, (after,))]
+            return [Record(*row) for row in connection.rows(sql, (after,))]
 
     def outputs(self, *, after: int = 0) -> list[Record]:
         """What tasks left behind, in all runs."""
         with self._reading() as connection:
             sql = f"{SELECT} WHERE kind = 'outputs' AND seq > ? ORDER BY seq"
-            return [Record(*row) for row in connection.execute(sql, (after,))]
+            return [Record(*row) for row in connection.rows(sql, (after,))]
 
     def notes(self, run: str, subject: str, limit: int) -> list[Record]:
         """The last notes of a run on a subject, oldest first."""
         with self._reading() as connection:
             sql = f"{SELECT} WHERE run = ? AND kind = 'note' AND subject = ? ORDER BY seq DESC LIMIT ?"
-            return [Record(*row) for row in connection.execute(sql, (run, subject, limit))][::-1]
+            return [Record(*row) for row in connection.rows(sql, (run, subject, limit))][::-1]
 
     def holder(self) -> str | None:
         """Who runs the environment now (`process PID on HOST`), or None."""
         with self._reading() as connection:
-            return holder_in(connection, self._wall())
+            return holder_in(connection, connection.clock())
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -130,42 +136,31 @@ class Outside:
         Raises:
             Changed: the environment's records went on since.
         """
-        with self._writing() as connection:
-            if based_on is not None:
+        with self._reading() as connection:
+
+            def check() -> None:
                 sql = "SELECT coalesce(max(seq), 0) FROM record WHERE kind = 'environment'"
-                if connection.execute(sql).fetchone()[0] != based_on:
+                if based_on is not None and connection.rows(sql)[0][0] != based_on:
                     raise Changed
-            wall = self._wall()
-            rows = [(e.run, wall, e.at, e.kind, e.subject, e.body) for e in entries]
-            connection.executemany(INSERT, rows)
-            return int(connection.execute("SELECT max(seq) FROM record").fetchone()[0])
+
+            return connection.append(entries, self._wall(), check)
 
     # --- samples of the living network --------------------------------------------------------
 
     def add_sample(self, wall: float, body: str, *, keep_s: float) -> None:
         """Keep a sample, and drop those older than `keep_s` seconds."""
-        with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO sample VALUES (?, ?)", (wall, body))
-            connection.execute("DELETE FROM sample WHERE wall < ?", (wall - keep_s,))
+        with self._reading() as connection, connection.writing():
+            sql = "INSERT INTO sample VALUES (?, ?) ON CONFLICT (wall) DO UPDATE SET body = excluded.body"
+            connection.change(sql, (wall, body))
+            connection.change("DELETE FROM sample WHERE wall < ?", (wall - keep_s,))
 
     def samples(self, *, since: float, step_s: float) -> list[tuple[float, str]]:
         """Samples since that wall-clock time, the last of every `step_s` seconds, oldest first."""
         with self._reading() as connection:
-            sql = "SELECT max(wall), body FROM sample WHERE wall >= ? GROUP BY CAST(wall / ? AS INTEGER) ORDER BY 1"
-            return [(row[0], row[1]) for row in connection.execute(sql, (since, step_s))]
+            sql = SAMPLES.format(connection.whole.format("wall / ?"))
+            return [(row[0], row[1]) for row in connection.rows(sql, (since, step_s))]
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[Connection]:
         with self._lock:
-            try:
-                yield self._connection
-            except sqlite3.OperationalError as error:
-                raise write_problem(self.path, error) from None
-            except sqlite3.DatabaseError as error:
-                raise damaged(self.path, error) from None
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
+            yield self._connection

@@ -1,14 +1,12 @@
-"""The ledger on SQLite: append-only records, one writer thread, group commit.
+"""The ledger: append-only records, one writer thread, group commit; in SQLite or PostgreSQL.
 
 Why a thread of its own: a commit waits for the disk; the coordinator must not. Everything that waits in the queue
-goes into one transaction, so the price of a commit is shared by all that happened meanwhile. WAL with
-`synchronous=FULL` survives a loss of power, not only of the process.
+goes into one transaction, so the price of a commit is shared by all that happened meanwhile.
 """
 
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,40 +14,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainfleet.model.errors import EnvironmentProblem, LedgerError
+from chainfleet.model.errors import ChainfleetError, LeaseLost, LedgerError
 
-MIGRATIONS = (
-    (
-        """CREATE TABLE record (
-    seq INTEGER PRIMARY KEY,
-    run TEXT NOT NULL,
-    wall REAL NOT NULL,
-    at REAL NOT NULL,
-    kind TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    body TEXT NOT NULL
-)""",
-        "CREATE INDEX record_run ON record (run, seq)",
-        """CREATE TABLE lease (
-    name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, expires REAL NOT NULL
-) WITHOUT ROWID""",
-    ),
-    (
-        "CREATE TABLE request (id INTEGER PRIMARY KEY, wall REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL)",
-    ),
-    (
-        # What happened to the environment itself is little among much.
-        "CREATE INDEX record_environment ON record (seq) WHERE kind = 'environment'",
-        "CREATE INDEX record_outputs ON record (seq) WHERE kind = 'outputs'",
-        "CREATE TABLE sample (wall REAL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
-        "INSERT INTO meta VALUES ('id', lower(hex(randomblob(16))))",
-    ),
-)
-"""What takes a ledger from each schema version to the next; never changed, only added to."""
+from .database import Connection, Entry, Place, connect
+from .sqlite import SqliteConnection
 
-SCHEMA_VERSION = len(MIGRATIONS)
+__all__ = ["RUNS", "SELECT", "Entry", "Ledger", "Record", "prepare"]
 
-INSERT = "INSERT INTO record (run, wall, at, kind, subject, body) VALUES (?, ?, ?, ?, ?, ?)"
+PAGE = 5000
+"""How many records are read at a time: a long run must not lie in memory as a whole."""
+
 SELECT = "SELECT seq, run, wall, at, kind, subject, body FROM record"
 RUNS = """
 WITH RECURSIVE name(run) AS (
@@ -85,17 +59,6 @@ class Record:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A record that has no place yet."""
-
-    run: str
-    at: float
-    kind: str
-    subject: str
-    body: str
-
-
 _Batch = tuple[Sequence[Entry], "Future[int]"]
 
 
@@ -104,51 +67,52 @@ class Ledger:
 
     Raises on opening:
         LedgerError: written by a newer version, of another fleet, or damaged.
-        EnvironmentProblem: the file can't be made or written.
+        EnvironmentProblem: the database can't be made, reached or written.
     """
 
-    def __init__(self, path: Path, fleet: str, *, wall: Callable[[], float] = time.time) -> None:
-        self.path = path
+    def __init__(self, place: Place, fleet: str, *, wall: Callable[[], float] = time.time) -> None:
+        self.place = place
         self._wall = wall
         self._queue: queue.Queue[_Batch | None] = queue.Queue(maxsize=10_000)
-        self._failure: Exception | None = None
+        self._failure: ChainfleetError | None = None
         self._pages: int | None = None
-        connection = open_database(path)
+        self._guard: tuple[str, int] | None = None
+        self._reader = connect(place)
         try:
-            prepare(connection, path, fleet)
+            prepare(self._reader, place, fleet)
+            self._writer = connect(place)
         except BaseException:
-            connection.close()
+            self._reader.close()
             raise
-        self._reader = connection
         self._thread = threading.Thread(target=self._write_all, name="ledger-writer", daemon=True)
         self._thread.start()
 
     def append(self, entries: Sequence[Entry]) -> Future[int]:
         """Queue records; the future gives the last one's place once they are durable."""
         if self._failure is not None:
-            raise write_problem(self.path, self._failure)
+            raise self._failure
         future: Future[int] = Future()
         self._queue.put((entries, future))
         return future
 
     def records(self, run: str, *, after: int = 0) -> Iterator[Record]:
         """The durable records of a run in order, those after `after` only."""
-        try:
-            for row in self._reader.execute(f"{SELECT} WHERE run = ? AND seq > ? ORDER BY seq", (run, after)):
+        sql = f"{SELECT} WHERE run = ? AND seq > ? ORDER BY seq LIMIT {PAGE}"
+        while rows := self._reader.rows(sql, (run, after)):
+            for row in rows:
                 yield Record(*row)
-        except sqlite3.DatabaseError as error:
-            raise damaged(self.path, error) from None
+            after = rows[-1][0]
 
     def runs(self) -> list[str]:
         """Names of all runs, oldest first."""
-        try:
-            rows = self._reader.execute(RUNS).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise damaged(self.path, error) from None
-        return [row[0] for row in rows]
+        return [row[0] for row in self._reader.rows(RUNS)]
+
+    def guard(self, lease: str, fence: int) -> None:
+        """Write only while that lease has that fence: who was deposed writes nothing more."""
+        self._guard = (lease, fence)
 
     def limit_pages(self, pages: int) -> None:
-        """Let the file grow to that many pages at most; a budget against filling a shared disk."""
+        """Let the file grow to that many pages at most; a budget against filling a shared disk (SQLite only)."""
         self._pages = pages
 
     def close(self) -> None:
@@ -156,19 +120,19 @@ class Ledger:
         self._queue.put(None)
         self._thread.join()
         self._reader.close()
-        if self._failure is not None:
-            raise write_problem(self.path, self._failure)
+        # Who was deposed has nothing more to say here, and was told when it tried.
+        if self._failure is not None and not isinstance(self._failure, LeaseLost):
+            raise self._failure
 
     def _write_all(self) -> None:
-        connection = open_database(self.path)
         try:
             while (first := self._queue.get()) is not None:
                 batches, last = self._gather(first)
-                self._commit(connection, batches)
+                self._commit(self._writer, batches)
                 if last:
                     return
         finally:
-            connection.close()
+            self._writer.close()
 
     def _gather(self, first: _Batch) -> tuple[list[_Batch], bool]:
         batches = [first]
@@ -182,93 +146,60 @@ class Ledger:
             batches.append(item)
         return batches, False
 
-    def _commit(self, connection: sqlite3.Connection, batches: list[_Batch]) -> None:
-        wall = self._wall()
+    def _commit(self, connection: Connection, batches: list[_Batch]) -> None:
         try:
-            if self._pages is not None:
-                connection.execute(f"PRAGMA max_page_count = {self._pages:d}")
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                rows = (
-                    (e.run, wall, e.at, e.kind, e.subject, e.body) for entries, _ in batches for e in entries
-                )
-                connection.executemany(INSERT, rows)
-                last = connection.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
-        except sqlite3.Error as error:
+            if self._failure is not None:
+                raise self._failure
+            if self._pages is not None and isinstance(connection, SqliteConnection):
+                connection.limit_pages(self._pages)
+            entries = [entry for batch, _ in batches for entry in batch]
+            last = connection.append(entries, self._wall(), self._check_guard)
+        except ChainfleetError as error:
             self._failure = error
             for _, future in batches:
-                future.set_exception(write_problem(self.path, error))
+                future.set_exception(error)
             return
         for _, future in batches:
             future.set_result(last)
 
-
-def open_database(path: Path) -> sqlite3.Connection:
-    """A connection that survives a loss of power and waits for other writers; errors are the operator's."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise write_problem(path, error) from None
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        raise write_problem(path, error) from None
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise damaged(path, error) from None
-    return connection
+    def _check_guard(self) -> None:
+        if self._guard is None:
+            return
+        name, fence = self._guard
+        rows = self._writer.rows("SELECT fence FROM lease WHERE name = ?", (name,))
+        if rows != [(fence,)]:
+            raise LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
 
 
-def prepare(connection: sqlite3.Connection, path: Path, fleet: str) -> None:
+def prepare(connection: Connection, place: Place, fleet: str) -> None:
     """Make the tables or bring them up to this version, and check whose ledger it is.
 
     Raises:
         LedgerError: written by a newer version, of another fleet, or damaged.
         EnvironmentProblem: it can't be written.
     """
-    try:
-        meta = _migrated(connection, path, fleet)
-    except sqlite3.OperationalError as error:
-        raise write_problem(path, error) from None
-    except sqlite3.DatabaseError as error:
-        raise damaged(path, error) from None
+    meta = _migrated(connection, place, fleet)
     if meta["fleet"] != fleet:
-        message = f"{path.parent} is the state folder of fleet `{meta['fleet']}`, not of `{fleet}`"
+        where = place.parent if isinstance(place, Path) else place.environment
+        message = f"{where} is the state folder of fleet `{meta['fleet']}`, not of `{fleet}`"
         raise LedgerError(message, way_out="give another folder with --state")
 
 
-def _migrated(connection: sqlite3.Connection, path: Path, fleet: str) -> dict[str, str]:
+def _migrated(connection: Connection, place: Place, fleet: str) -> dict[str, str]:
     """Bring the schema up to this version, in one transaction; what a newer version wrote is left alone."""
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
-        )
-        meta = {"schema": "0", "fleet": fleet, **dict(connection.execute("SELECT key, value FROM meta"))}
+    newest = len(connection.migrations)
+    with connection.writing():
+        connection.make_meta()
+        meta = {"schema": "0", "fleet": fleet, **dict(connection.rows("SELECT key, value FROM meta"))}
         version = int(meta["schema"])
-        if version > SCHEMA_VERSION:
-            message = f"{path}: the ledger has schema {version}, this version knows up to {SCHEMA_VERSION}"
+        if version > newest:
+            message = f"{place}: the ledger has schema {version}, this version knows up to {newest}"
             raise LedgerError(message, way_out="upgrade chainfleet; nothing was changed")
-        for statements in MIGRATIONS[version:]:
+        for statements in connection.migrations[version:]:
             for statement in statements:
-                connection.execute(statement)
-        if version < SCHEMA_VERSION:
-            rows = (("schema", str(SCHEMA_VERSION)), ("fleet", meta["fleet"]))
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+                connection.change(statement)
+        if version < newest:
+            for row in (("schema", str(newest)), ("fleet", meta["fleet"])):
+                sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+                connection.change(sql, row)
     return meta
-
-
-def write_problem(path: Path, error: Exception) -> EnvironmentProblem:
-    """The file can't be made or written."""
-    reason = getattr(error, "strerror", None) or str(error)
-    way_out = "free disk space, allow writing there, or choose another folder with --state"
-    return EnvironmentProblem(f"can't write the ledger {path}: {reason.lower()}", way_out=way_out)
-
-
-def damaged(path: Path, error: Exception) -> LedgerError:
-    """The file is not what was written."""
-    way_out = "restore it from a copy, or move it away: the clouds keep what exists, and deploy adopts it"
-    return LedgerError(f"the ledger {path} is damaged: {error}", way_out=way_out)

@@ -11,8 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from chainfleet.ledger.database import Place, identity
 from chainfleet.ledger.outside import Outside
 from chainfleet.ledger.store import Record
 from chainfleet.model.errors import ChainfleetError
@@ -39,15 +39,15 @@ class Journal:
 
     Args:
         environment: its name.
-        path: its ledger.
+        place: where its ledger lies.
         wake: called whenever there is something new.
     """
 
-    def __init__(self, environment: str, path: Path, wake: Callable[[], None]) -> None:
+    def __init__(self, environment: str, place: Place, wake: Callable[[], None]) -> None:
         self.environment = environment
-        self._ledger = Outside(path)
+        self._ledger = Outside(place)
         self.id = self._ledger.id
-        self._inode = path.stat().st_ino
+        self._inode = identity(place)
         self._wake = wake
         self._batches: deque[Batch] = deque(maxlen=_BATCHES_KEPT)
         self._by_after: dict[int, Batch] = {}
@@ -79,7 +79,7 @@ class Journal:
     def look_at_file(self) -> None:
         """Notice that the file was replaced."""
         try:
-            self.replaced = self._ledger.path.stat().st_ino != self._inode
+            self.replaced = identity(self._ledger.place) != self._inode
         except OSError:
             self.replaced = True
         if self.replaced:
@@ -147,7 +147,7 @@ class Journals:
             journal.close()
         self._journals.clear()
 
-    async def join(self, environment: str, path: Path) -> Journal:
+    async def join(self, environment: str, place: Place) -> Journal:
         """Begin to listen.
 
         Raises:
@@ -157,7 +157,7 @@ class Journals:
         if journal is not None:
             journal.look_at_file()
         if journal is None or journal.replaced:
-            journal = self._journals[environment] = Journal(environment, path, self.wake)
+            journal = self._journals[environment] = Journal(environment, place, self.wake)
         else:
             journal.poll()
         journal.listeners += 1

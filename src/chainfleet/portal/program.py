@@ -15,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from chainfleet.ledger.access import AccessStore
+from chainfleet.ledger.database import postgres_place
 from chainfleet.model.errors import InputError
 
 from .models.access import Role
@@ -40,6 +41,7 @@ class Options:
     oidc: Path | None = None
     ui: str = "vue"
     verbose: bool = False
+    ledger: str | None = None
 
 
 def run(**options: Any) -> int:
@@ -66,6 +68,7 @@ def run(**options: Any) -> int:
         oidc=None if given.oidc is None else read_oidc(given.oidc, origins[0]),
         four_eyes=not local,
         pages=built_pages(),
+        database=None if given.ledger is None else postgres_place(given.ledger, "portal").url,
     )
     portal = Portal(settings, say=_say)
 

@@ -49,6 +49,7 @@ class PortalSettings:
         four_eyes: whether who started a run may not approve its gates.
         observe: whether networks are sampled without being asked.
         pages: folders of built pages, by name of the framework.
+        database: address of the database that holds the ledgers of new environments; None keeps them in their folders.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class PortalSettings:
     four_eyes: bool = False
     observe: bool = True
     pages: Mapping[str, Path] = field(default_factory=dict)
+    database: str | None = None
 
 
 class Portal:
@@ -87,7 +89,7 @@ class Portal:
         self.store = AccessStore(settings.home / ACCESS_FILE, wall=wall)
         self.bearers = Bearers(self.store)
         self.cursors = Cursors(self.store.signing_key())
-        self.registry = Registry(settings.home, settings.named)
+        self.registry = Registry(settings.home, settings.named, settings.database)
         self.figures = Figures()
         self.journals = Journals()
         self.streams = Streams(self.journals, self.figures, self._is_valid)

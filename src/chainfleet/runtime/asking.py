@@ -79,7 +79,7 @@ def _post(ledger: Outside, request: Request, *, by: str, reason: str) -> None:
         body = json.dumps({**what, "by": by, "reason": reason}, sort_keys=True)
         subject = str(what.get("task", ""))
         ledger.append([Entry(last.run, last.at, "request", subject, body)])
-    mailbox = Mailbox(ledger.path)
+    mailbox = Mailbox(ledger.place)
     try:
         mailbox.post(request)
     finally:

@@ -40,6 +40,7 @@ def make_environment(state: StateFolder, loaded: LoadedFleet, first: RevisionMad
     ledger = Ledger(state.ledger, loaded.fleet.name)
     try:
         ledger.append([entry(first)]).result()
+        state.settle()
     finally:
         ledger.close()
 

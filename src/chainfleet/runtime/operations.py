@@ -81,7 +81,9 @@ def open_environment(fleet: Fleet, state: StateFolder, environ: Mapping[str, str
     state.prepare()
     ledger = Ledger(state.ledger, fleet.name)
     try:
+        state.settle()
         lease = Lease(state.ledger)
+        ledger.guard(lease.name, lease.fence)
         try:
             yield Environment(fleet, state, environ, ledger, lease, _all_outputs(ledger))
         finally:

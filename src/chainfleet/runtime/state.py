@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainfleet.model.errors import EnvironmentProblem
+from chainfleet.ledger.database import Place, Postgres, postgres_place
+from chainfleet.model.errors import EnvironmentProblem, InputError
+
+_LEDGER = "ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +20,11 @@ class StateFolder:
 
     Attributes:
         root: the folder; mode 0700, for it holds keys.
+        database: address of the database that is to hold the ledger; None leaves it where it is.
     """
 
     root: Path
+    database: str | None = None
 
     def prepare(self) -> StateFolder:
         """Make the folder if it isn't there; raises EnvironmentProblem where that is not possible."""
@@ -39,8 +44,36 @@ class StateFolder:
         return self
 
     @property
-    def ledger(self) -> Path:
-        """The ledger's database."""
+    def ledger(self) -> Place:
+        """Where the ledger lies: in the database that was named, or a file in this folder.
+
+        Raises:
+            InputError: a database was named, and the ledger lies elsewhere already.
+        """
+        known = self.recall(_LEDGER)
+        if self.database is not None and known != self.database and self.holds_ledger():
+            message = f"--ledger: the ledger of {self.root} lies in {known or self._file.name} already"
+            raise InputError(message, way_out="leave --ledger out, or begin another --state folder")
+        url = self.database or known
+        return self._file if url is None else postgres_place(url, self.environment)
+
+    @property
+    def environment(self) -> str:
+        """The environment's name: that of the folder."""
+        return self.root.resolve().name
+
+    def holds_ledger(self) -> bool:
+        """Whether an environment was made here; asks no database."""
+        return self._file.exists() or (self.root / f"{_LEDGER}.json").exists()
+
+    def settle(self) -> None:
+        """Keep where the ledger lies, so that later commands on this folder find it."""
+        place = self.ledger
+        if isinstance(place, Postgres) and not self.holds_ledger():
+            self.remember(_LEDGER, place.url)
+
+    @property
+    def _file(self) -> Path:
         return self.root / "ledger.db"
 
     @property

@@ -77,6 +77,8 @@ class TargetOptions:
     allow_mainnet: bool = False
     allow_destroy: bool = False
     """Whether a plan may destroy or replace what a deployment has made; for one command, never remembered."""
+    ledger: str | None = None
+    """Address of the database that holds the ledger; the state folder remembers it."""
 
     def settings(self) -> dict[str, object]:
         """What of it belongs to the environment and is kept with its revisions."""
@@ -89,7 +91,7 @@ class TargetOptions:
 
     def state_folder(self, fleet_name: str) -> StateFolder:
         """The state folder; `.chainfleet/NAME` where none was given."""
-        return StateFolder(self.state or Path(".chainfleet") / fleet_name)
+        return StateFolder(self.state or Path(".chainfleet") / fleet_name, self.ledger)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ def difference(a: RevisionMade, b: RevisionMade) -> tuple[str, list[FieldChange]
 def _make(registry: Registry, name: str, text: str, target: TargetSettings, *, by: str, note: str) -> Desk:
     loaded = load_text(text)
     make_plan(loaded.fleet, loaded.revision)
-    state = StateFolder(registry.folder_of(name))
+    state = StateFolder(registry.folder_of(name), registry.database)
     first = RevisionMade(1, text, loaded.revision, target.model_dump(), by, note)
     try:
         make_environment(state, loaded, first)

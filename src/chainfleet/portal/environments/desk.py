@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chainfleet.ledger.codec import decode
+from chainfleet.ledger.database import identity
 from chainfleet.ledger.environment import EnvironmentView
 from chainfleet.ledger.outside import Outside
 from chainfleet.model.environment import RevisionMade, RunAsked
@@ -45,7 +46,7 @@ class Desk:
         self.name = name
         self.state = StateFolder(root)
         self.ledger = Outside(self.state.ledger)
-        self.inode = self.state.ledger.stat().st_ino
+        self.inode = identity(self.state.ledger)
         self._lock = threading.RLock()
         self._environment = EnvironmentView()
         self._books: OrderedDict[str, Book] = OrderedDict()

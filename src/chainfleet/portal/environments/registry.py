@@ -8,7 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chainfleet.ledger.database import identity
 from chainfleet.model.errors import ChainfleetError
+from chainfleet.runtime.state import StateFolder
 
 from ..principals import Principal
 from ..problems import ProblemError, not_found
@@ -24,10 +26,12 @@ class Registry:
     Args:
         home: folder whose folders are environments; new ones are made there.
         named: further state folders, by the name of the environment.
+        database: address of the database that holds new ones' ledgers; None keeps them in their folders.
     """
 
-    def __init__(self, home: Path, named: Mapping[str, Path]) -> None:
+    def __init__(self, home: Path, named: Mapping[str, Path], database: str | None = None) -> None:
         self.home = home
+        self.database = database
         self._named = dict(named)
         self._lock = threading.RLock()
         self._desks: dict[str, Desk] = {}
@@ -79,7 +83,7 @@ class Registry:
         desk = self._desks.get(name)
         try:
             if desk is not None:
-                if desk.inode == desk.state.ledger.stat().st_ino:
+                if desk.inode == identity(desk.state.ledger):
                     return desk
                 # The folder was made anew: what was read of the old one is of no use.
                 self._desks.pop(name).close()
@@ -92,10 +96,12 @@ class Registry:
         return self._desks[name]
 
     def _is_there(self, name: str) -> bool:
-        return (self.folder_of(name) / "ledger.db").exists()
+        return StateFolder(self.folder_of(name)).holds_ledger()
 
     def _names(self) -> Sequence[str]:
         found = {name for name in self._named if self._is_there(name)}
         if self.home.is_dir():
-            found |= {p.parent.name for p in self.home.glob("*/ledger.db") if _NAME.fullmatch(p.parent.name)}
+            found |= {
+                p.name for p in self.home.iterdir() if _NAME.fullmatch(p.name) and self._is_there(p.name)
+            }
         return sorted(found)
