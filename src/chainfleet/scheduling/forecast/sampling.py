@@ -13,6 +13,7 @@ from ..rehearsal import Rehearsing
 from ..retry import mix
 from ..tracing import Step
 from ..world import Faults, Processors
+from .idle import without_idle_limits
 from .luck import pace_of
 
 VERDICTS = tuple(Verdict)
@@ -74,7 +75,7 @@ Map = Callable[[Callable[[Batch], list[Sample]], Sequence[Batch]], Iterable[list
 
 def play(batch: Batch) -> list[Sample]:
     """Rehearse a batch."""
-    blueprint = Blueprint(batch.plan)
+    blueprint = Blueprint(without_idle_limits(batch.plan, batch.world.faults.real_limits))
     return [_one(blueprint, batch, number) for number in batch.numbers]
 
 
