@@ -44,7 +44,10 @@ class Running:
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.host}"
         known = {"origins": (self.url,), "hosts": (self.host,), "rate": None, "observe": False, **settings}
-        self.portal = Portal(PortalSettings(home, **known), wall=self.clock, say=self.said.append)
+        tracer = known.pop("tracer", None)
+        self.portal = Portal(
+            PortalSettings(home, **known), wall=self.clock, say=self.said.append, tracer=tracer
+        )
         config = uvicorn.Config(
             make_application(self.portal), log_config=None, lifespan="on", timeout_graceful_shutdown=2
         )

@@ -358,3 +358,22 @@ def test_a_state_is_known_and_used_once(signing_in: Running, issuer: Issuer) -> 
 def test_return_addresses_stay_here(signing_in: Running) -> None:
     for address in ("https://evil.test/", "//evil.test/", "/\\evil.test"):
         assert signing_in.bare().post("/oidc/logins", json={"return_to": address}).status_code == 422, address
+
+
+def test_requests_are_spans_of_the_callers_trace(start: Callable[..., Running]) -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    portal = start(tracer=provider.get_tracer("test"))
+    trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    portal.client().get("/environments/dev", headers={"traceparent": trace})
+    span = exporter.get_finished_spans()[-1]
+    assert span.name == "GET /api/v1/environments/{environment}"
+    assert format(span.context.trace_id, "032x") == "a" * 32
+    assert span.attributes is not None
+    assert span.attributes["chainfleet.environment"] == "dev"
+    assert span.attributes["http.response.status_code"] == 200
+    provider.shutdown()

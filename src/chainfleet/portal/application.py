@@ -32,6 +32,7 @@ from .principals import Principal
 from .problems import MEDIA_TYPE, ProblemError, from_error
 from .routes import access, environments, events, meta, monitoring, runs
 from .service import Portal
+from .tracing import Traced
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def make_application(portal: Portal) -> ASGIApp:
     app.router.routes.append(Route("/api/v1/openapi.json", openapi, methods=["GET"]))
     health.add_health(app, portal)
     add_pages(app, portal)
-    return Guards(app, rules_of(app, portal))
+    guarded: ASGIApp = Guards(app, rules_of(app, portal))
+    return guarded if portal.tracer is None else Traced(guarded, portal.tracer)
 
 
 def rules_of(app: FastAPI, portal: Portal) -> Rules:

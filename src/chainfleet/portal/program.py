@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,8 @@ def run(**options: Any) -> int:
         pages=built_pages(),
         database=None if given.ledger is None else postgres_place(given.ledger, "portal").url,
     )
-    portal = Portal(settings, say=_say)
+    provider = _tracing()
+    portal = Portal(settings, say=_say, tracer=provider and provider.get_tracer("chainfleet.portal"))
 
     def started() -> None:
         if local:
@@ -79,7 +81,11 @@ def run(**options: Any) -> int:
         else:
             _say(f"portal: {origins[0]} (listening on {given.host} port {port})")
 
-    serve(portal, sockets, started, certificate=given.certificate, key=given.key)
+    try:
+        serve(portal, sockets, started, certificate=given.certificate, key=given.key)
+    finally:
+        if provider is not None:
+            provider.shutdown()
     return 0
 
 
@@ -191,6 +197,15 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _tracing() -> Any:
+    """The tracer provider where the environment asks for one; imported only then."""
+    if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        return None
+    from chainfleet.runtime.telemetry.setup import tracer_provider
+
+    return tracer_provider(os.environ)
 
 
 def _log(*, verbose: bool) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from chainfleet.ledger.access import AccessStore
 
@@ -73,6 +73,7 @@ class Portal:
         settings: how it is run.
         wall: wall-clock seconds.
         say: tells the operator's terminal a line.
+        tracer: of the OpenTelemetry SDK; None makes no spans.
     """
 
     def __init__(
@@ -81,10 +82,12 @@ class Portal:
         *,
         wall: Callable[[], float] = time.time,
         say: Callable[[str], None] = lambda _: None,
+        tracer: Any = None,
     ) -> None:
         self.settings = settings
         self.wall = wall
         self.say = say
+        self.tracer = tracer
         self.epoch = secrets.token_hex(8)
         self.store = AccessStore(settings.home / ACCESS_FILE, wall=wall)
         self.bearers = Bearers(self.store)

@@ -47,7 +47,9 @@ class Telemetry:
             InputError: the port is no number.
             EnvironmentProblem: the port is taken, the log can't be written, or OpenTelemetry isn't installed.
         """
-        self._provider = self._tracing()
+        self._provider = tracer_provider(self.environ)
+        if self._provider is not None:
+            self._closing.callback(self._provider.shutdown)
         with self._closing:
             port = self._port()
             if port is None:
@@ -97,24 +99,28 @@ class Telemetry:
             message = f"can't write {LOG_FILE}={name}: {(error.strerror or str(error)).lower()}"
             raise EnvironmentProblem(message, way_out="choose another file") from None
 
-    def _tracing(self) -> Any:
-        """The tracer provider, if an endpoint is configured; its exporter reads the standard variables."""
-        if not (self.environ.get(ENDPOINT) or self.environ.get(TRACES_ENDPOINT)):
-            return None
-        try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.resources import Resource
-            from opentelemetry.sdk.trace import TracerProvider
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        except ImportError:
-            message = f"{ENDPOINT} is set, but OpenTelemetry is not installed"
-            raise EnvironmentProblem(message, way_out="pip install 'chainfleet[telemetry]'") from None
-        # The SDK tells of every try; an operator wants to hear of it once.
-        logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").addFilter(_first())
-        provider = TracerProvider(resource=Resource.create({"service.name": "chainfleet"}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._closing.callback(provider.shutdown)
-        return provider
+
+def tracer_provider(environ: Mapping[str, str]) -> Any:
+    """The tracer provider, if an endpoint is configured, else None; its exporter reads the standard variables.
+
+    Raises:
+        EnvironmentProblem: OpenTelemetry isn't installed.
+    """
+    if not (environ.get(ENDPOINT) or environ.get(TRACES_ENDPOINT)):
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        message = f"{ENDPOINT} is set, but OpenTelemetry is not installed"
+        raise EnvironmentProblem(message, way_out="pip install 'chainfleet[telemetry]'") from None
+    # The SDK tells of every try; an operator wants to hear of it once.
+    logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").addFilter(_first())
+    provider = TracerProvider(resource=Resource.create({"service.name": "chainfleet"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
 
 
 def _first() -> Callable[[logging.LogRecord], bool]:
