@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from chainfleet.model.environment import RevisionMade
 from chainfleet.model.fleet_file import json_schema, new_fleet
@@ -54,9 +54,31 @@ from ..runs.starting import policy_of
 from ..service import Portal
 from .declaring import new_router, route
 from .dependencies import Caller, DeskHere, PortalHere
-from .parameters import Cursor, EnvironmentPath, IdempotencyKey, IfMatch, IfNoneMatch, Limit
+from .parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit
 
 router = new_router("environments")
+
+
+class Telling:
+    """Tells an environment to the caller: in full, with its ETag, and its address where it was just made."""
+
+    def __init__(self, portal: PortalHere, caller: Caller, response: Response) -> None:
+        self._portal = portal
+        self._caller = caller
+        self._response = response
+
+    def __call__(self, desk: Desk, *, made: bool = False) -> EnvironmentDetail:
+        """The environment in full."""
+        portal = self._portal
+        health, four_eyes = portal.health(desk), portal.settings.four_eyes
+        found = describing.detail(desk, self._caller, portal.wall(), health=health, four_eyes=four_eyes)
+        self._response.headers["ETag"] = found.etag
+        if made:
+            self._response.headers["Location"] = f"/api/v1/environments/{desk.name}"
+        return found
+
+
+Tell = Annotated[Telling, Depends()]
 Number = Annotated[int, Path(ge=1, le=10**9, description="Number of the revision.")]
 
 
@@ -85,7 +107,7 @@ def create_environment(
     portal: PortalHere,
     caller: Caller,
     request: Request,
-    response: Response,
+    tell: Tell,
     given: EnvironmentGiven,
     idempotency_key: IdempotencyKey = None,
 ) -> EnvironmentDetail:
@@ -94,24 +116,20 @@ def create_environment(
     if not caller.sees(given.name):
         raise ProblemError(403, "role-too-low", f"your token is not for `{given.name}`")
     desk = create(portal.registry, given, by=caller.name)
-    response.headers["Location"] = f"/api/v1/environments/{given.name}"
-    return _detail(portal, caller, desk, response)
+    return tell(desk, made=True)
 
 
 @route(router, "GET", "/environments/{environment}", permission=Permission.READ, problems=(404,),
        response_model=EnvironmentDetail, responses={304: {"description": "Not changed."}})  # fmt: skip
 def get_environment(
     desk: DeskHere,
-    portal: PortalHere,
-    caller: Caller,
-    response: Response,
-    environment: EnvironmentPath,
+    tell: Tell,
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     """An environment with its document; the answer carries its ETag."""
     if if_none_match is not None and etag_of(desk) in [tag.strip() for tag in if_none_match.split(",")]:
         return Response(status_code=304, headers={"ETag": etag_of(desk)})
-    return _detail(portal, caller, desk, response)
+    return tell(desk)
 
 
 @route(
@@ -119,18 +137,16 @@ def get_environment(
 )
 def change_environment(
     desk: DeskHere,
-    portal: PortalHere,
     caller: Caller,
     request: Request,
-    response: Response,
-    environment: EnvironmentPath,
+    tell: Tell,
     given: EnvironmentChanged,
     if_match: IfMatch = None,
 ) -> EnvironmentDetail:
     """Make a new revision; needs `If-Match`."""
     request.state.audit["reason"] = given.note
     change(desk, given, if_match, by=caller.name)
-    return _detail(portal, caller, desk, response)
+    return tell(desk)
 
 
 @route(router, "POST", "/environments/{environment}/clone", permission=Permission.CHANGE, status=201,
@@ -140,8 +156,7 @@ def clone_environment(
     portal: PortalHere,
     caller: Caller,
     request: Request,
-    response: Response,
-    environment: EnvironmentPath,
+    tell: Tell,
     given: CloneGiven,
     idempotency_key: IdempotencyKey = None,
 ) -> EnvironmentDetail:
@@ -150,62 +165,53 @@ def clone_environment(
     if not caller.sees(given.name):
         raise ProblemError(403, "role-too-low", f"your token is not for `{given.name}`")
     copy = clone(portal.registry, desk, given, by=caller.name)
-    response.headers["Location"] = f"/api/v1/environments/{given.name}"
-    return _detail(portal, caller, copy, response)
+    return tell(copy, made=True)
 
 
 @route(router, "POST", "/environments/{environment}/lock", permission=Permission.CHANGE, problems=(404, 409))
 def lock_environment(
     desk: DeskHere,
-    portal: PortalHere,
     caller: Caller,
     request: Request,
-    response: Response,
-    environment: EnvironmentPath,
+    tell: Tell,
     given: LockGiven,
 ) -> EnvironmentDetail:
     """Lock: nothing is changed or started until it is unlocked."""
     request.state.audit["reason"] = given.reason
     lock(desk, given.reason, by=caller.name)
-    return _detail(portal, caller, desk, response)
+    return tell(desk)
 
 
 @route(
     router, "POST", "/environments/{environment}/unlock", permission=Permission.CHANGE, problems=(404, 409)
 )
-def unlock_environment(
-    desk: DeskHere, portal: PortalHere, caller: Caller, response: Response, environment: EnvironmentPath
-) -> EnvironmentDetail:
+def unlock_environment(desk: DeskHere, caller: Caller, tell: Tell) -> EnvironmentDetail:
     """Take the lock away."""
     unlock(desk, by=caller.name)
-    return _detail(portal, caller, desk, response)
+    return tell(desk)
 
 
 @route(
     router, "POST", "/environments/{environment}/archive", permission=Permission.CHANGE, problems=(404, 409)
 )
-def archive_environment(
-    desk: DeskHere, portal: PortalHere, caller: Caller, response: Response, environment: EnvironmentPath
-) -> EnvironmentDetail:
+def archive_environment(desk: DeskHere, caller: Caller, tell: Tell) -> EnvironmentDetail:
     """Put away: it is no longer listed, and keeps everything."""
     archive(desk, by=caller.name)
-    return _detail(portal, caller, desk, response)
+    return tell(desk)
 
 
 @route(
     router, "POST", "/environments/{environment}/restore", permission=Permission.CHANGE, problems=(404, 409)
 )
-def restore_environment(
-    desk: DeskHere, portal: PortalHere, caller: Caller, response: Response, environment: EnvironmentPath
-) -> EnvironmentDetail:
+def restore_environment(desk: DeskHere, caller: Caller, tell: Tell) -> EnvironmentDetail:
     """Take an archived environment back."""
     restore(desk, by=caller.name)
-    return _detail(portal, caller, desk, response)
+    return tell(desk)
 
 
 @route(router, "GET", "/environments/{environment}/revisions", permission=Permission.READ, problems=(404,))
 def list_revisions(
-    desk: DeskHere, portal: PortalHere, environment: EnvironmentPath, limit: Limit = 50, cursor: Cursor = None
+    desk: DeskHere, portal: PortalHere, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[RevisionSummary]:
     """Revisions, newest first."""
     found = [_revision(wall, made) for wall, made in reversed(desk.environment().revisions)]
@@ -216,7 +222,7 @@ def list_revisions(
 
 @route(router, "GET", "/environments/{environment}/revisions/{number}", permission=Permission.READ,
        problems=(404,))  # fmt: skip
-def get_revision(desk: DeskHere, environment: EnvironmentPath, number: Number) -> Revision:
+def get_revision(desk: DeskHere, number: Number) -> Revision:
     """One revision with its document."""
     wall, made = revision(desk, number)
     return Revision(**_revision(wall, made).model_dump(), document=made.document, form=form_of(made.document))
@@ -224,9 +230,7 @@ def get_revision(desk: DeskHere, environment: EnvironmentPath, number: Number) -
 
 @route(router, "GET", "/environments/{environment}/revisions/{number}/diff", permission=Permission.READ,
        problems=(404,))  # fmt: skip
-def diff_revisions(
-    desk: DeskHere, environment: EnvironmentPath, number: Number, to: Annotated[int, Query(ge=1, le=10**9)]
-) -> RevisionDiff:
+def diff_revisions(desk: DeskHere, number: Number, to: Annotated[int, Query(ge=1, le=10**9)]) -> RevisionDiff:
     """How revision `to` differs from this one."""
     (_, a), (_, b) = revision(desk, number), revision(desk, to)
     text, changes = difference(a, b)
@@ -234,7 +238,7 @@ def diff_revisions(
 
 
 @route(router, "POST", "/environments/{environment}/plan", permission=Permission.READ, problems=(404, 409))
-def plan_environment(desk: DeskHere, environment: EnvironmentPath, given: PolicyGiven) -> PlanView:
+def plan_environment(desk: DeskHere, given: PolicyGiven) -> PlanView:
     """What a deployment would do, as a graph; changes nothing."""
     plan = _plan(desk, given)
     return plan_view(plan, command=shown(plan_words(desk.fleet_file, policy_of(given))))
@@ -247,9 +251,7 @@ def plan_environment(desk: DeskHere, environment: EnvironmentPath, given: Policy
     permission=Permission.RUN,
     problems=(404, 409, 503),
 )
-async def rehearse_environment(
-    desk: DeskHere, environment: EnvironmentPath, given: RehearsalGiven
-) -> RehearsalResult:
+async def rehearse_environment(desk: DeskHere, given: RehearsalGiven) -> RehearsalResult:
     """How long a deployment would take, and what would bind it; changes nothing."""
     from ..runs.rehearsing import rehearsed
 
@@ -286,13 +288,6 @@ def get_fleet_template(
 def _summary(portal: Portal, caller: Principal, desk: Desk) -> EnvironmentSummary:
     health, four_eyes = portal.health(desk), portal.settings.four_eyes
     return describing.summary(desk, caller, portal.wall(), health=health, four_eyes=four_eyes)
-
-
-def _detail(portal: Portal, caller: Principal, desk: Desk, response: Response) -> EnvironmentDetail:
-    health, four_eyes = portal.health(desk), portal.settings.four_eyes
-    found = describing.detail(desk, caller, portal.wall(), health=health, four_eyes=four_eyes)
-    response.headers["ETag"] = found.etag
-    return found
 
 
 def _revision(wall: float, made: RevisionMade) -> RevisionSummary:

@@ -14,7 +14,7 @@ from ..problems import ProblemError
 from ..runs.events import events_page
 from .declaring import new_router, route
 from .dependencies import Caller, DeskHere, PortalHere
-from .parameters import EnvironmentPath, Since
+from .parameters import Since
 
 router = new_router("events")
 
@@ -48,7 +48,6 @@ async def stream_events(
 @route(router, "GET", "/environments/{environment}/events", permission=Permission.READ, problems=(404, 410))
 def list_environment_events(
     desk: DeskHere,
-    environment: EnvironmentPath,
     since: Since = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> EventPage:

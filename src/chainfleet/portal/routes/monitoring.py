@@ -24,7 +24,6 @@ from ..places import region as region_detail
 from ..places import regions
 from .declaring import new_router, route
 from .dependencies import Caller, DeskHere, PortalHere
-from .parameters import EnvironmentPath
 
 router = new_router("monitoring")
 
@@ -33,7 +32,6 @@ router = new_router("monitoring")
 async def get_monitoring(
     desk: DeskHere,
     portal: PortalHere,
-    environment: EnvironmentPath,
     fresh: Annotated[
         bool, Query(description="Ask the network now instead of showing the last sample.")
     ] = False,
@@ -55,7 +53,6 @@ async def get_monitoring(
 def get_monitoring_history(
     desk: DeskHere,
     portal: PortalHere,
-    environment: EnvironmentPath,
     seconds: Annotated[int, Query(ge=1, le=30 * 86400, description="How far back.")] = 3600,
     points: Annotated[int, Query(ge=1, le=2000, description="Most points.")] = 300,
 ) -> MonitoringHistory:
@@ -64,9 +61,7 @@ def get_monitoring_history(
 
 
 @route(router, "GET", "/environments/{environment}/limits", permission=Permission.READ, problems=(404,))
-def get_limits(
-    desk: DeskHere, environment: EnvironmentPath, points: Annotated[int, Query(ge=0, le=600)] = 120
-) -> LimitsView:
+def get_limits(desk: DeskHere, points: Annotated[int, Query(ge=0, le=600)] = 120) -> LimitsView:
     """Limits, queue and slots of the running or last run, with history."""
     return limits_view(desk, points)
 

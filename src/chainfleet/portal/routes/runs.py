@@ -45,7 +45,7 @@ from ..runs.steering import act
 from ..service import Portal
 from .declaring import new_router, route
 from .dependencies import Caller, DeskHere, PortalHere
-from .parameters import Cursor, EnvironmentPath, IdempotencyKey, Limit, RunPath, Since
+from .parameters import Cursor, IdempotencyKey, Limit, RunPath, Since
 
 router = new_router("runs")
 ONE = "/environments/{environment}/runs/{run}"
@@ -65,7 +65,6 @@ def list_runs(
     desk: DeskHere,
     portal: PortalHere,
     caller: Caller,
-    environment: EnvironmentPath,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RunSummary]:
@@ -82,7 +81,6 @@ async def start_run(
     caller: Caller,
     request: Request,
     response: Response,
-    environment: EnvironmentPath,
     given: RunGiven,
     idempotency_key: IdempotencyKey = None,
 ) -> RunSummary:
@@ -103,7 +101,6 @@ def get_run(
     desk: DeskHere,
     portal: PortalHere,
     caller: Caller,
-    environment: EnvironmentPath,
     run: RunPath,
     at: Annotated[
         int | None, Query(ge=1, le=2**53, description="As it stood at that sequence number.")
@@ -118,7 +115,6 @@ def get_run(
 def list_tasks(
     desk: DeskHere,
     portal: PortalHere,
-    environment: EnvironmentPath,
     run: RunPath,
     region: Annotated[str | None, Query(max_length=60)] = None,
     phase: Phase | None = None,
@@ -143,7 +139,7 @@ def list_tasks(
 
 
 @route(router, "GET", f"{ONE}/plan", permission=Permission.READ, problems=(404,))
-def get_run_plan(desk: DeskHere, environment: EnvironmentPath, run: RunPath) -> PlanView:
+def get_run_plan(desk: DeskHere, run: RunPath) -> PlanView:
     """The run's graph with places for drawing it."""
     book = desk.book(run)
     with desk.lock:
@@ -158,7 +154,7 @@ def get_run_plan(desk: DeskHere, environment: EnvironmentPath, run: RunPath) -> 
 
 
 @route(router, "GET", f"{ONE}/spans", permission=Permission.READ, problems=(404,))
-def get_spans(desk: DeskHere, environment: EnvironmentPath, run: RunPath) -> SpansView:
+def get_spans(desk: DeskHere, run: RunPath) -> SpansView:
     """All attempts in time, and the critical path."""
     with desk.lock:
         return spans_view(desk.book(run))
@@ -167,7 +163,6 @@ def get_spans(desk: DeskHere, environment: EnvironmentPath, run: RunPath) -> Spa
 @route(router, "GET", f"{ONE}/events", permission=Permission.READ, problems=(404,))
 def list_events(
     desk: DeskHere,
-    environment: EnvironmentPath,
     run: RunPath,
     since: Since = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
@@ -183,7 +178,6 @@ def list_events(
 def get_logs(
     desk: DeskHere,
     portal: PortalHere,
-    environment: EnvironmentPath,
     run: RunPath,
     task: Annotated[str, Query(min_length=1, max_length=200)],
     attempt: Annotated[int | None, Query(ge=1, le=10_000, description="The last one if left out.")] = None,
@@ -211,7 +205,6 @@ def get_logs(
        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip
 def get_raw_log(
     desk: DeskHere,
-    environment: EnvironmentPath,
     run: RunPath,
     task: Annotated[str, Query(min_length=1, max_length=200)],
     attempt: Annotated[int | None, Query(ge=1, le=10_000)] = None,
@@ -228,7 +221,6 @@ def compare_runs(
     desk: DeskHere,
     portal: PortalHere,
     caller: Caller,
-    environment: EnvironmentPath,
     run: RunPath,
     to: Annotated[RunName, Query(description="The other run.")],
 ) -> RunComparison:
@@ -239,9 +231,7 @@ def compare_runs(
 
 
 @route(router, "GET", f"{ONE}/export", permission=Permission.READ, problems=(404,))
-def export_run(
-    desk: DeskHere, portal: PortalHere, caller: Caller, environment: EnvironmentPath, run: RunPath
-) -> RunExport:
+def export_run(desk: DeskHere, portal: PortalHere, caller: Caller, run: RunPath) -> RunExport:
     """Everything the one-file offline page needs."""
     book = desk.book(run)
     if book.view.plan is None:
@@ -264,7 +254,6 @@ async def act_on_run(
     portal: PortalHere,
     caller: Caller,
     request: Request,
-    environment: EnvironmentPath,
     run: RunPath,
     action: Annotated[RunAction, Path()],
     given: ActionGiven,
