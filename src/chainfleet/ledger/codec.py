@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from json.encoder import encode_basestring_ascii as _quoted
 from math import isfinite
 from typing import Any, TypeVar
@@ -114,32 +114,49 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return dataclasses.MISSING
 
 
+Shape = Callable[[Any], Any]
+
+
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _shapes(cls: Any) -> dict[str, Shape | None]:
+    """How the value of each field becomes what the class holds; None where it is that already."""
+    return {name: _shape(hint) for name, hint in typing.get_type_hints(cls).items()}
 
 
 def _build(cls: type[T], body: Mapping[str, Any]) -> T:
-    hints: dict[str, Any] = _hints(cls)  # type: ignore[arg-type]  # mypy doesn't know classes are hashable
-    unknown = set(body) - set(hints)
-    if unknown:
-        raise KeyError(f"{cls.__name__}.{min(unknown)}")
-    return cls(**{name: _shape(hints[name], value) for name, value in body.items()})
+    shapes: dict[str, Shape | None] = _shapes(cls)  # type: ignore[arg-type]  # classes are hashable
+    values = {}
+    for name, value in body.items():
+        if name not in shapes:
+            raise KeyError(f"{cls.__name__}.{name}")
+        shape = shapes[name]
+        values[name] = value if shape is None or value is None else shape(value)
+    return cls(**values)
 
 
-def _shape(hint: Any, value: Any) -> Any:
+def _shape(hint: Any) -> Shape | None:
+    """Looked up once for each field: a run of 100,000 records has two for each of them."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if value is None:
-        return None
     if origin in (typing.Union, types.UnionType):
-        return _shape(next(arg for arg in args if arg is not type(None)), value)
+        return _shape(next(arg for arg in args if arg is not type(None)))
     if origin is tuple:
-        inner = args[0] if args else Any
-        return tuple(_shape(inner, item) for item in value)
+        return _each(_shape(args[0]) if args else None)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return {key: _shape(args[1], item) for key, item in value.items()}
+        return _values(_shape(args[1]))
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(value)
+        return hint
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value)
-    return value
+        return partial(_build, hint)
+    return None
+
+
+def _each(shape: Shape | None) -> Shape:
+    if shape is None:
+        return tuple
+    return lambda items: tuple(None if item is None else shape(item) for item in items)
+
+
+def _values(shape: Shape | None) -> Shape:
+    if shape is None:
+        return dict
+    return lambda items: {key: None if item is None else shape(item) for key, item in items.items()}
