@@ -38,6 +38,7 @@ bench: setup-dev ## run the benchmarks that take minutes, results as tables
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/rendering/bench_rendering.py
 	@$(BIN)/python benchmarks/terraform/all_regions.py
+	@$(BIN)/python benchmarks/portal/server.py
 	@$(BIN)/python benchmarks/scheduling/run.py
 
 scan: setup-dev ## static policy scan of the Terraform modules (its tool in an environment of its own)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
@@ -56,9 +58,15 @@ def run(**options: Any) -> int:
     _log(verbose=given.verbose)
     local = given.url is None
     _check(given, local=local)
-    sockets = listen(given.host, given.port)
-    port = sockets[0].getsockname()[1]
-    origins, hosts = _names(given, port)
+    with ExitStack() as closing:
+        sockets = listen(given.host, given.port)
+        for one in sockets:
+            closing.callback(one.close)
+        return _serve(given, sockets, local=local)
+
+
+def _serve(given: Options, sockets: list[socket.socket], *, local: bool) -> int:
+    origins, hosts = _names(given, sockets[0].getsockname()[1])
     settings = PortalSettings(
         home=given.home,
         named={path.resolve().name: path for path in given.states},
