@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from chainfleet.ledger.access import AccessStore
@@ -71,6 +73,30 @@ def test_the_first_token_is_made_without_a_server(tmp_path: Path) -> None:
     assert (found.name, found.role, found.created_by) == ("ci", "operator", "command line")
     wrong = subprocess.run([*command[:-1], "king"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, "king: not known" in wrong.stderr) == (2, True)
+
+
+def test_a_server_with_an_address_of_its_own_signs_nobody_in(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*CHAINFLEET, "portal", "--home", str(tmp_path), "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--url", "https://portal.example.org"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said == f"portal: https://portal.example.org (listening on 127.0.0.1 port {port})\n"
+        url = f"http://127.0.0.1:{port}/api/v1/meta"
+        with httpx2.Client(trust_env=False) as client:
+            meta = client.get(url, headers={"Host": "portal.example.org"})
+            assert (meta.status_code, meta.json()["mode"]) == (200, "server")
+            assert client.get(url).status_code == 421
+    finally:
+        process.terminate()
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def test_twenty_listeners_at_a_thousand_events_a_second_miss_nothing() -> None:

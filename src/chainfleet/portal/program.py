@@ -66,7 +66,8 @@ def run(**options: Any) -> int:
 
 
 def _serve(given: Options, sockets: list[socket.socket], *, local: bool) -> int:
-    origins, hosts = _names(given, sockets[0].getsockname()[1])
+    port = sockets[0].getsockname()[1]
+    origins, hosts = _names(given, port)
     settings = PortalSettings(
         home=given.home,
         named={path.resolve().name: path for path in given.states},
