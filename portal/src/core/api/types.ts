@@ -1,0 +1,48 @@
+/** The API's shapes under short names; all of them are generated from `openapi.json`. */
+import type { components, operations } from './schema'
+
+type Schemas = components['schemas']
+export type Operations = operations
+export type Phase = Schemas['Phase']
+export type TaskState = Schemas['TaskState']
+export type Verdict = Schemas['Verdict']
+export type RunSummary = Schemas['RunSummary']
+export type RunDetail = Schemas['RunDetail']
+export type RunState = Schemas['RunState']
+export type RunAction = Schemas['RunAction']
+export type PlanView = Schemas['PlanView']
+export type PlanNode = Schemas['PlanNode']
+export type SpansView = Schemas['SpansView']
+export type TaskView = Schemas['TaskView']
+export type EventView = Schemas['EventView']
+export type RunExport = Schemas['RunExport']
+export type RunComparison = Schemas['RunComparison']
+export type RehearsalResult = Schemas['RehearsalResult']
+export type LogLine = Schemas['LogLine']
+export type Outlook = Schemas['Outlook']
+export type LimitState = Schemas['LimitState']
+export type EnvironmentSummary = Schemas['EnvironmentSummary']
+export type EnvironmentDetail = Schemas['EnvironmentDetail']
+export type RevisionSummary = Schemas['RevisionSummary']
+export type RevisionDiff = Schemas['RevisionDiff']
+export type FleetCheck = Schemas['FleetCheck']
+export type Fault = Schemas['Fault']
+export type Problem = Schemas['Problem']
+export type MonitoringSample = Schemas['MonitoringSample']
+export type MonitoringHistory = Schemas['MonitoringHistory']
+export type RegionFacts = Schemas['RegionFactsView']
+export type RegionDetail = Schemas['RegionDetail']
+export type AuditEntry = Schemas['AuditEntry']
+export type AuditCheck = Schemas['AuditCheck']
+export type AccessView = Schemas['AccessView']
+export type TokenView = Schemas['TokenView']
+export type TokenMade = Schemas['TokenMade']
+export type SessionView = Schemas['SessionView']
+export type Settings = Schemas['Settings']
+export type Meta = Schemas['Meta']
+export type Role = Schemas['Role']
+export interface Page<T> {
+  items: T[]
+  next?: string | null
+  total?: number | null
+}

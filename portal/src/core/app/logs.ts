@@ -1,0 +1,79 @@
+/** The tail of one attempt's log: read on by cursor while the attempt runs, bounded in the browser. */
+import type { LogLine } from '../api/types'
+import { settle } from '../draw/sgr'
+import { Signal } from '../util/store'
+import type { App } from './app'
+
+const RING = 20_000
+const AGAIN_MS = 1000
+
+export interface ShownLine {
+  readonly number: number
+  readonly time: string
+  readonly level: string
+  readonly text: string
+}
+
+/** Terraform writes JSON lines; people want its message. */
+export function readable(line: LogLine): ShownLine {
+  const text = settle(line.text)
+  const match = /^(\d\d:\d\d:\d\d)(?:\.\d+)? (.*)$/s.exec(text)
+  const rest = match?.[2] ?? text
+  if (rest.startsWith('{"@level"')) {
+    try {
+      const json = JSON.parse(rest) as { '@level': string; '@message': string }
+      return { number: line.number, time: match?.[1] ?? '', level: json['@level'], text: json['@message'] }
+    } catch {
+      // Cut off in the middle: shown as it is.
+    }
+  }
+  return { number: line.number, time: match?.[1] ?? '', level: /\berror\b/i.test(rest) ? 'error' : '', text: rest }
+}
+
+export class LogTail {
+  readonly lines: ShownLine[] = []
+  dropped = 0
+  over = false
+  problem = ''
+  attempts: readonly number[] = []
+  version = 0
+  private readonly signal = new Signal()
+  private cursor: string | undefined
+  private stopped = false
+  private cancel: (() => void) | null = null
+
+  constructor(private readonly app: App, private readonly path: string, private readonly query: Record<string, string>) {}
+
+  subscribe = this.signal.subscribe
+
+  start(): void {
+    void this.read()
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.cancel?.()
+  }
+
+  private async read(): Promise<void> {
+    try {
+      const page = await this.app.client.call('getLogs', {
+        method: 'GET', path: `${this.path}/logs`, query: { ...this.query, limit: 1000, ...(this.cursor ? { cursor: this.cursor } : { tail: 2000 }) },
+      })
+      this.lines.push(...page.lines.map(readable))
+      if (this.lines.length > RING) this.dropped += this.lines.splice(0, this.lines.length - RING).length
+      const more = Boolean(page.next) && page.lines.length > 0
+      this.cursor = page.next ?? this.cursor
+      this.over = page.over
+      this.attempts = page.attempts ?? []
+      this.problem = ''
+      this.version++
+      this.signal.touch()
+      if (!this.stopped && !(this.over && !more)) this.cancel = this.app.world.after(more ? 0 : AGAIN_MS, () => void this.read())
+    } catch (error) {
+      this.problem = (error as Error).message
+      this.version++
+      this.signal.touch()
+    }
+  }
+}

@@ -1,0 +1,19 @@
+/** The SharedWorker around the hub; tabs that vanish without a word are dropped when their lock is released. */
+import { Hub, type ToHub } from './hub'
+
+const scope = globalThis as unknown as { onconnect: ((event: MessageEvent) => void) | null }
+const hub = new Hub({
+  fetch: (...args) => fetch(...args),
+  random: () => Math.random(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer as number),
+})
+
+scope.onconnect = (event) => {
+  const port = event.ports[0]!
+  port.onmessage = ({ data }: MessageEvent<ToHub & { lock?: string }>) => {
+    hub.receive(port, data)
+    // A tab holds its lock as long as it lives: getting it means the tab is gone.
+    if (data.lock) void navigator.locks.request(data.lock, () => hub.receive(port, { type: 'leave' }))
+  }
+}

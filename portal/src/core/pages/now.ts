@@ -1,0 +1,84 @@
+/** Now: is anything wrong, where, why, what to do. */
+import type { EnvironmentSummary, MonitoringSample } from '../api/types'
+import type { App } from '../app/app'
+import type { OpenRun } from '../app/runs'
+import { nightPath, place } from '../draw/earth'
+import type { Block, Item, PageModel } from '../view/blocks'
+import { attention, lead, loading, matrixBlock, noEnvironment, regionFacts, runButtons, runNow, stats, TONES, verbButton } from './parts'
+
+export function nowPage(app: App): PageModel {
+  const { t } = app
+  const list = app.environments()
+  const environment = app.environment()
+  const page = { title: t('nav.now'), heading: environment ? environment.name : t('nav.now'), crumbs: [], buttons: [] }
+  if (!environment) return { ...page, blocks: [list.data ? noEnvironment(app) : loading(app, list.problem?.message)] }
+  if (!environment.run) return { ...page, blocks: noRun(app, environment) }
+  const open = app.openRun(environment.run.run)
+  if (!open.model || !open.matrix) return { ...page, blocks: [loading(app, open.problem)] }
+  const insight = open.insight(app.world.now(), runNow(app, open.model))
+  const items = [...attention(app, open, insight), ...alertItems(app, environment.name)]
+  const failed = open.model.counts.failed
+  return {
+    title: failed ? t('title.failed', { n: failed, name: environment.name }) : `${t('nav.now')} · ${environment.name}`,
+    heading: environment.name,
+    crumbs: [],
+    buttons: [...runButtons(app, open), ...(open.model.verdict === null ? [] : startButtons(app, environment))],
+    blocks: [
+      lead(app, open, insight),
+      stats(app, open),
+      {
+        kind: 'section', key: 'matrix', size: 'main', title: t('matrix.title'), hint: t('matrix.hint'),
+        buttons: [{ key: 'run', label: t('now.openRun'), act: { do: 'go', to: app.link(['runs', open.run, 'matrix']) }, icon: 'next' }],
+        blocks: [matrixBlock(app, open, open.matrix, { selected: '', group: '', at: null, only: '' })],
+      },
+      {
+        kind: 'section', key: 'attention', size: 'side', title: t('attention.title'), hint: items.length ? t('attention.count', { n: items.length }) : '', buttons: [],
+        blocks: [{ kind: 'items', key: 'attention', label: t('attention.title'), items, empty: t('attention.none') }],
+      },
+      { kind: 'section', key: 'map', size: 'full', title: t('map.title'), hint: t('map.hint'), buttons: [], blocks: [mapBlock(app, open)] },
+    ],
+  }
+}
+
+export function startButtons(app: App, environment: EnvironmentSummary): PageModel['buttons'] {
+  const kinds = (['deploy', 'verify'] as const).filter((kind) => environment.allowed.includes(kind))
+  return kinds.map((kind) => verbButton(app, { verb: 'start', environment: environment.name, kind }, kind, kind === 'deploy' ? { tone: 'primary', icon: 'play' } : { icon: 'check' }))
+}
+
+function noRun(app: App, environment: EnvironmentSummary): Block[] {
+  const { t } = app
+  const fleet = environment.fleet
+  return [{
+    kind: 'empty', key: 'empty', title: t('now.noRun'),
+    text: fleet ? t('now.noRunText', { regions: fleet.regions.length, validators: fleet.validators }) : '',
+    code: `chainfleet deploy ${environment.name}.yaml${environment.target.emulated ? ' --emulated' : ''}`,
+    buttons: startButtons(app, environment),
+  }]
+}
+
+export function mapBlock(app: App, open: OpenRun): Block {
+  const facts = regionFacts(app)
+  const now = app.now()
+  const points = open.matrix!.rows().flatMap((row) => {
+    const region = facts.get(row.region ?? '')
+    if (!region || region.latitude == null || region.longitude == null) return []
+    const [x, y] = place(region.latitude, region.longitude)
+    return [{
+      key: region.name, x, y, state: row.state, tone: TONES[row.state],
+      label: `${region.display_name}: ${app.t(`state.${row.state}`)}`, href: app.link(['runs', open.run, 'matrix'], { region: region.name }),
+    }]
+  })
+  return { kind: 'panel', key: 'map', panel: 'map', label: app.t('map.label', { n: points.length }), input: { points, night: nightPath(Math.floor(now / 600_000) * 600_000) } }
+}
+
+export function monitoring(app: App, environment: string): MonitoringSample | undefined {
+  return app.use(`monitoring/${environment}`, () => app.client.call('getMonitoring', { method: 'GET', path: `/environments/${environment}/monitoring` })).data
+}
+
+function alertItems(app: App, environment: string): Item[] {
+  const sample = monitoring(app, environment)
+  return (sample?.alerts ?? []).map((alert) => ({
+    key: `alert ${alert.name} ${alert.region ?? ''}`, tone: alert.severity === 'critical' ? 'bad' as const : alert.severity === 'warning' ? 'warn' as const : 'quiet' as const,
+    title: alert.name, text: alert.text, meta: alert.region ? [alert.region] : [], href: app.link(['monitoring']), buttons: [],
+  }))
+}

@@ -1,0 +1,5 @@
+import { framework, mount } from 'virtual:portal-view'
+import { startBrowser } from './core/browser'
+import './css/index.css'
+
+startBrowser(framework, mount)
