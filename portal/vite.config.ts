@@ -54,6 +54,6 @@ export default ({ mode }: { mode: string }): UserConfig & { test: object } => {
     },
     // The API of a portal that runs on this machine, for `npx vite`.
     server: { proxy: { '/api': { target: process.env['PORTAL'] ?? 'http://127.0.0.1:8716' } } },
-    test: { environment: 'happy-dom', include: ['tests/**/*.test.{ts,tsx}'], testTimeout: 20_000 },
+    test: { environment: 'node', include: ['tests/**/*.test.{ts,tsx}'], testTimeout: 20_000 },
   }
 }

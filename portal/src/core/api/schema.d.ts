@@ -2717,7 +2717,7 @@ export interface components {
          * @description What can be asked of a run.
          * @enum {string}
          */
-        RunAction: "pause" | "resume" | "cancel" | "retry" | "approve" | "refuse";
+        RunAction: "pause" | "resume" | "cancel" | "retry" | "approve" | "refuse" | "drain" | "skip";
         /**
          * RunBar
          * @description One run in a strip of bars.

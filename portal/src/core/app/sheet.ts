@@ -118,14 +118,15 @@ function targets(app: App, verb: Verb): { label: string; value: string; mono?: b
   if (verb.verb !== 'act') return facts
   facts.push({ label: t('run'), value: verb.run, mono: true })
   if (verb.gate) facts.push({ label: t('gate'), value: verb.gate, mono: true })
-  if (verb.action === 'retry') {
+  if (verb.action === 'retry' || verb.action === 'skip') {
     const shown = verb.tasks.slice(0, 8).join(', ')
     const failed = app.run?.model?.counts.failed ?? 0
     const text = verb.tasks.length ? `${verb.tasks.length}: ${shown}${verb.tasks.length > 8 ? ' …' : ''}` : t('sheet.allFailed', { n: failed })
     facts.push({ label: t('sheet.touches'), value: text, mono: true })
   }
-  if (verb.action === 'cancel' || verb.action === 'pause') {
-    facts.push({ label: t('sheet.touches'), value: t(verb.action === 'cancel' ? 'sheet.stops' : 'sheet.finishes', { n: app.run?.model?.counts.running ?? 0 }) })
+  const halts = { cancel: 'sheet.stops', drain: 'sheet.drains', pause: 'sheet.finishes' } as const
+  if (verb.action === 'cancel' || verb.action === 'drain' || verb.action === 'pause') {
+    facts.push({ label: t('sheet.touches'), value: t(halts[verb.action], { n: app.run?.model?.counts.running ?? 0 }) })
   }
   return facts
 }

@@ -50,7 +50,7 @@ export function requestOf(verb: Verb, draft: Draft): Request {
   const reason = draft['reason'] ?? ''
   if (verb.verb === 'act') {
     const body: Record<string, unknown> = { reason }
-    if (verb.action === 'retry' && verb.tasks.length) body['tasks'] = verb.tasks
+    if ((verb.action === 'retry' || verb.action === 'skip') && verb.tasks.length) body['tasks'] = verb.tasks
     if (verb.gate) body['gate'] = verb.gate
     return { method: 'POST', path: `/environments/${verb.environment}/runs/${verb.run}/actions/${verb.action}`, body }
   }
@@ -79,6 +79,10 @@ export function commandOf(verb: Verb, draft: Draft, place: Place): string {
     switch (verb.action) {
       case 'retry':
         return line('retry', place.file, ...verb.tasks, '--state', place.state)
+      case 'skip':
+        return line('skip', place.file, ...verb.tasks, '--state', place.state)
+      case 'drain':
+        return line('drain', ...at)
       case 'resume':
         return line('resume', ...at)
       case 'approve':

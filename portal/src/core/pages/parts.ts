@@ -276,6 +276,7 @@ export function runButtons(app: App, open: OpenRun): Button[] {
     if (allowed(open, action)) buttons.push(verbButton(app, actVerb(open, action), action, { ...(icon ? { icon } : {}), ...(tone ? { tone } : {}) }))
   }
   add('pause', 'pause')
+  add('drain', 'stop', 'plain')
   add('resume', 'play', 'primary')
   add('retry', 'retry', open.model?.counts.failed ? 'primary' : undefined)
   add('cancel', 'stop', 'danger')

@@ -141,6 +141,7 @@ function inspector(app: App, open: OpenRun, moment: Moment, taskId: string, regi
   if (moment.seq === null && failed.length && allowed(open, 'retry')) {
     buttons.unshift(verbButton(app, actVerb(open, 'retry', region ? [region] : failed), 'retry', { icon: 'retry', tone: 'primary', label: t('inspect.retryRegion', { region: region || t('network') }) }))
   }
+  if (moment.seq === null && task?.state === 'failed' && allowed(open, 'skip')) buttons.unshift(verbButton(app, actVerb(open, 'skip', [task.node.id]), 'skip', { tone: 'plain' }))
   return { kind: 'section', key: 'inspector', size: 'side', title: t('inspect.title'), hint: '', buttons, blocks }
 }
 

@@ -1,5 +1,8 @@
 /** Small hands on the page that both views share, so that they behave alike to the last key. */
 
+/** Names of classes in one text; what is empty or false is left out. */
+export const classes = (...names: (string | false | null | undefined)[]): string => names.filter(Boolean).join(' ')
+
 /** Give a field its value without disturbing who types in it. */
 export function syncField(el: Element | null, value: string): void {
   if (el instanceof HTMLInputElement && el.type === 'checkbox') {

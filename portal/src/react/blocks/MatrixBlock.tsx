@@ -1,7 +1,7 @@
 import { memo } from 'react'
 import type { MatrixRow } from '../../core/model/matrix'
 import type { BlockOf, MatrixText } from '../../core/view/blocks'
-import { moveInGrid, roveTo } from '../../core/view/dom'
+import { classes, moveInGrid, roveTo } from '../../core/view/dom'
 import { useApp } from '../use'
 import { IconView } from './controls'
 
@@ -9,8 +9,8 @@ const Row = memo(function Row({ row, text, first }: { row: MatrixRow; text: Matr
   const app = useApp()
   return (
     <tr role="row">
-      <th role="rowheader" scope="row" tabIndex={first ? 0 : -1} className={`matrix-region ${text.selected === row.region ? 'selected' : ''}`} onClick={() => app.dispatch(text.regionAct(row))}><span className="matrix-row"><IconView name={row.state} /><span className="matrix-name">{text.name(row)}</span><span className="matrix-local">{text.local(row)}</span></span></th>
-      {row.cells.map((cell) => <td key={cell.step} role="gridcell" tabIndex={-1} className={`cell state-${cell.state ?? 'none'} ${cell.task && text.selected === cell.task ? 'selected' : ''}`} aria-label={text.cellName(row, cell)} title={cell.reason} onClick={() => cell.task && app.dispatch(text.cellAct(cell))}><span className="cell-body">{cell.state && <IconView name={cell.state} />}<span className="cell-text">{text.cellText(cell)}</span></span></td>)}
+      <th role="rowheader" scope="row" tabIndex={first ? 0 : -1} className={classes('matrix-region', text.selected === row.region && 'selected')} onClick={() => app.dispatch(text.regionAct(row))}><span className="matrix-row"><IconView name={row.state} /><span className="matrix-name">{text.name(row)}</span><span className="matrix-local">{text.local(row)}</span></span></th>
+      {row.cells.map((cell) => <td key={cell.step} role="gridcell" tabIndex={-1} className={classes(`cell state-${cell.state ?? 'none'}`, cell.task && text.selected === cell.task && 'selected')} aria-label={text.cellName(row, cell)} title={cell.reason} onClick={() => cell.task && app.dispatch(text.cellAct(cell))}><span className="cell-body">{cell.state && <IconView name={cell.state} />}<span className="cell-text">{text.cellText(cell)}</span></span></td>)}
     </tr>
   )
 })

@@ -1,5 +1,5 @@
 import type { BlockOf, Field } from '../../core/view/blocks'
-import { isPaletteKey, syncField, syncRange, toggled, valueOf } from '../../core/view/dom'
+import { classes, isPaletteKey, syncField, syncRange, toggled, valueOf } from '../../core/view/dom'
 import { useApp } from '../use'
 import { ButtonView, ChoiceView } from './controls'
 
@@ -29,7 +29,7 @@ export function FormBlock({ block }: { block: BlockOf<'form'> }) {
 function FieldView({ field, form }: { field: Field; form: string }) {
   const id = `${form}-${field.key}`
   return (
-    <div className={`field field-${field.type} ${field.wide ? 'field-wide' : ''} ${field.mono ? 'mono' : ''}`}>
+    <div className={classes(`field field-${field.type}`, field.wide && 'field-wide', field.mono && 'mono')}>
       <Control field={field} form={form} id={id} />
       {field.hint && <span id={`${id}-hint`} className="field-hint">{field.hint}</span>}
       {field.error && <span id={`${id}-error`} className="field-error" role="alert">{field.error}</span>}
