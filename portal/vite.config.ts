@@ -22,8 +22,8 @@ function pages(framework: string): UserConfig['build'] {
     outDir: `dist/${framework}`,
     rollupOptions: {
       input: { index: at('index.html'), hub: at('src/core/live/worker.ts') },
-      // The hub keeps its name: all tabs of a browser should meet in one worker.
-      output: { entryFileNames: (chunk) => (chunk.name === 'hub' ? 'assets/hub.js' : 'assets/[name]-[hash].js') },
+      // The hub keeps its name, so that all tabs of a browser meet in one worker, and lies outside the folder that is cached for good.
+      output: { entryFileNames: (chunk) => (chunk.name === 'hub' ? 'hub.js' : 'assets/[name]-[hash].js') },
     },
   }
 }
@@ -43,7 +43,7 @@ export default ({ mode }: { mode: string }): UserConfig & { test: object } => {
     base: './',
     plugins: [portalView(framework), vue(), react()],
     define: {
-      __HUB__: JSON.stringify('assets/hub.js'), __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
+      __HUB__: JSON.stringify('hub.js'), __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
       ...(mode === 'viewer' ? { 'process.env.NODE_ENV': '"production"' } : {}),
     },
     build: {

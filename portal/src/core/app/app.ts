@@ -24,6 +24,9 @@ import { shell } from './shell'
 import { beginSheet, confirmSheet, type Sheet } from './sheet'
 import type { World } from './world'
 
+// Many things that change what may be done come together.
+const DETAIL_AFTER_MS = 150
+
 export interface Toast {
   readonly key: string
   readonly tone: Tone
@@ -58,6 +61,7 @@ export class App implements Readable<ShellModel> {
   private stopTick: (() => void) | null = null
   private stopMonitoring: (() => void) | null = null
   private toastCount = 0
+  private detailAsked = false
   private announcedAt = 0
 
   constructor(readonly world: World) {
@@ -243,7 +247,8 @@ export class App implements Readable<ShellModel> {
   // --- environments and the stream --------------------------------------------------------
 
   environments(): Resource<EnvironmentSummary[]> {
-    return this.use('environments', () => this.client.all<EnvironmentSummary>({ method: 'GET', path: '/environments', query: { archived: true } }))
+    const list = (archived: boolean): Promise<EnvironmentSummary[]> => this.client.all({ method: 'GET', path: '/environments', query: { archived } })
+    return this.use('environments', async () => (await Promise.all([list(false), list(true)])).flat())
   }
 
   get environmentName(): string {
@@ -299,10 +304,19 @@ export class App implements Readable<ShellModel> {
       this.resources.refresh('environment')
       this.resources.refresh('runs')
       if (this.run?.run === record.run && !this.run.model) void this.run.open()
-      if (type === 'Finish' && this.run?.run === record.run) void this.refreshDetail()
-    } else if (record.kind === 'request' && this.run?.run === record.run) {
-      void this.refreshDetail()
+      if (type === 'Finish') this.askDetail(record.run)
+    } else if (record.kind === 'request' || type === 'OpenGate' || type === 'GateDecided' || (type === 'StateChanged' && record.event['state'] === 'failed')) {
+      this.askDetail(record.run)
     }
+  }
+
+  private askDetail(run: string): void {
+    if (this.run?.run !== run || this.detailAsked) return
+    this.detailAsked = true
+    this.world.after(DETAIL_AFTER_MS, () => {
+      this.detailAsked = false
+      void this.refreshDetail()
+    })
   }
 
   /** What may be done now changes with what was done; the server says it. */

@@ -16,6 +16,7 @@ export function fileFetch(contents: FileContents): typeof fetch {
     '/meta': () => ({ name: 'chainfleet', version: data.version, api: 'v1', mode: 'local', oidc: false, ui: 'vue', available_ui: [], read_only: true, now_wall: data.exported_wall, epoch: 'file', sse_ping_s: 15 }),
     '/session': () => ({ name: data.run.by ?? '', role: 'viewer', kind: 'token', token_id: 'file', permissions: ['read'] }),
     '/environments': () => ({ items: [environmentOf(data)], next: null }),
+    '/environments?archived=true': () => ({ items: [], next: null }),
     '/regions': () => ({ items: contents.regions, next: null }),
     [`/environments/${data.run.environment}/runs`]: () => ({ items: [summary], next: null }),
     [run]: () => summary,
@@ -25,8 +26,8 @@ export function fileFetch(contents: FileContents): typeof fetch {
     [`${run}/tasks`]: () => ({ items: tasksOf(data), next: null }),
   }
   return (input) => {
-    const path = String(input).replace(/^.*\/api\/v1/, '').split('?', 1)[0]!
-    const answer = answers[path]
+    const address = String(input).replace(/^.*\/api\/v1/, '')
+    const answer = answers[address] ?? answers[address.split('?', 1)[0]!]
     const body = answer ? answer() : { ...localProblem('This is not in the file', 404) }
     return Promise.resolve(new Response(JSON.stringify(body), { status: answer ? 200 : 404, headers: { 'Content-Type': 'application/json' } }))
   }

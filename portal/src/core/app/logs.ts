@@ -5,6 +5,7 @@ import { Signal } from '../util/store'
 import type { App } from './app'
 
 const RING = 20_000
+const PAGE = 1000
 const AGAIN_MS = 1000
 
 export interface ShownLine {
@@ -58,11 +59,11 @@ export class LogTail {
   private async read(): Promise<void> {
     try {
       const page = await this.app.client.call('getLogs', {
-        method: 'GET', path: `${this.path}/logs`, query: { ...this.query, limit: 1000, ...(this.cursor ? { cursor: this.cursor } : { tail: 2000 }) },
+        method: 'GET', path: `${this.path}/logs`, query: { ...this.query, limit: PAGE, ...(this.cursor ? { cursor: this.cursor } : { tail: true }) },
       })
       this.lines.push(...page.lines.map(readable))
       if (this.lines.length > RING) this.dropped += this.lines.splice(0, this.lines.length - RING).length
-      const more = Boolean(page.next) && page.lines.length > 0
+      const more = Boolean(page.next) && page.lines.length === PAGE
       this.cursor = page.next ?? this.cursor
       this.over = page.over
       this.attempts = page.attempts ?? []

@@ -42,6 +42,9 @@ export class OpenRun {
     this.buffer ??= []
     try {
       const detail = await this.client.call('getRun', { method: 'GET', path: this.path })
+      this.detail = detail
+      // Its process has not written its plan yet; the record of the plan opens it again.
+      if (detail.state === 'starting') return this.touch()
       const [plan, tasks, spans] = await Promise.all([
         this.client.call('getRunPlan', { method: 'GET', path: `${this.path}/plan` }),
         this.client.all<TaskView>({ method: 'GET', path: `${this.path}/tasks`, query: { limit: 500 } }, 200_000),

@@ -228,6 +228,8 @@ export const de: Messages = {
   'tab.plan': 'Plan',
   'tab.events': 'Ereignisse',
   'tab.approvals': 'Freigaben',
+  'run.starting': 'Der Lauf startet',
+  'run.startingText': 'Sein Prozess plant die Flotte; gleich ist er da.',
   'run.views': 'Ansichten des Laufs',
   'run.export': 'Exportieren',
   'run.exported': '{name} gespeichert; öffnet sich ohne Server',

@@ -237,6 +237,8 @@ export const en = {
   'tab.plan': 'Plan',
   'tab.events': 'Events',
   'tab.approvals': 'Approvals',
+  'run.starting': 'The run is starting',
+  'run.startingText': 'Its process plans the fleet; in a moment it is here.',
   'run.views': 'Views of the run',
   'run.export': 'Export',
   'run.exported': '{name} saved; it opens without a server',

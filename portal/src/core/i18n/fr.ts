@@ -228,6 +228,8 @@ export const fr: Messages = {
   'tab.plan': 'Plan',
   'tab.events': 'Événements',
   'tab.approvals': 'Approbations',
+  'run.starting': 'L’exécution démarre',
+  'run.startingText': 'Son processus planifie la flotte ; elle arrive dans un instant.',
   'run.views': 'Vues de l’exécution',
   'run.export': 'Exporter',
   'run.exported': '{name} enregistré ; s’ouvre sans serveur',

@@ -228,6 +228,8 @@ export const ja: Messages = {
   'tab.plan': '計画',
   'tab.events': 'イベント',
   'tab.approvals': '承認',
+  'run.starting': '実行を開始しています',
+  'run.startingText': 'プロセスがフリートを計画しています。まもなく現れます。',
   'run.views': '実行の表示',
   'run.export': '書き出し',
   'run.exported': '{name} を保存しました。サーバーなしで開けます',

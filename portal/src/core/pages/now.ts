@@ -4,7 +4,7 @@ import type { App } from '../app/app'
 import type { OpenRun } from '../app/runs'
 import { nightPath, place } from '../draw/earth'
 import type { Block, Item, PageModel } from '../view/blocks'
-import { attention, lead, loading, matrixBlock, noEnvironment, regionFacts, runButtons, runNow, stats, TONES, verbButton } from './parts'
+import { attention, lead, loading, matrixBlock, noEnvironment, opening, regionFacts, runButtons, runNow, stats, TONES, verbButton } from './parts'
 
 export function nowPage(app: App): PageModel {
   const { t } = app
@@ -14,7 +14,7 @@ export function nowPage(app: App): PageModel {
   if (!environment) return { ...page, blocks: [list.data ? noEnvironment(app) : loading(app, list.problem?.message)] }
   if (!environment.run) return { ...page, blocks: noRun(app, environment) }
   const open = app.openRun(environment.run.run)
-  if (!open.model || !open.matrix) return { ...page, blocks: [loading(app, open.problem)] }
+  if (!open.model || !open.matrix) return { ...page, blocks: [opening(app, open)] }
   const insight = open.insight(app.world.now(), runNow(app, open.model))
   const items = [...attention(app, open, insight), ...alertItems(app, environment.name)]
   const failed = open.model.counts.failed

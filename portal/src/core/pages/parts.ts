@@ -71,7 +71,7 @@ export function sentence(app: App, open: OpenRun, insight: Insight): { text: str
   if (waiting) parts.push(t('now.gates', { n: waiting }))
   if (model.paused) parts.push(t('now.paused'))
   else if (model.cancelling) parts.push(t('now.cancelling'))
-  else if (model.outlook) parts.push(t('now.left', { time: app.words.duration(Math.max(0, model.outlook.remaining_s - (runNow(app, model) - model.outlook.at))) }))
+  else if (model.outlook && (model.counts.running || !waiting)) parts.push(t('now.left', { time: app.words.duration(Math.max(0, model.outlook.remaining_s - (runNow(app, model) - model.outlook.at))) }))
   return { text: `${parts.join(', ')}.`, tone: failed ? 'bad' : waiting ? 'ask' : 'busy' }
 }
 
@@ -263,6 +263,12 @@ function stragglerItems(app: App, open: OpenRun, insight: Insight): Item[] {
 
 function incidentItems(app: App, open: OpenRun): Item[] {
   return open.model!.incidents.map((message) => ({ key: `incident ${message}`, tone: 'bad' as const, title: app.t('attention.incident'), text: message, meta: [], buttons: [] }))
+}
+
+/** A run whose plan is still to come, or not to be had. */
+export const opening = (app: App, open: OpenRun): Block => {
+  if (open.detail?.state !== 'starting') return loading(app, open.problem)
+  return { kind: 'empty', key: 'starting', title: app.t('run.starting'), text: app.t('run.startingText'), code: open.detail.command ?? '', buttons: [] }
 }
 
 export function loading(app: App, problem: string | undefined): Block {

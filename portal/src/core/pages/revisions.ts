@@ -10,6 +10,7 @@ export function revisions(app: App, environment: EnvironmentDetail): Block[] {
   const name = environment.name
   const list = app.use(`revisions/${name}`, () => app.client.all<RevisionSummary>({ method: 'GET', path: `/environments/${name}/revisions`, query: { limit: 100 } }, 1000))
   if (!list.data) return [loading(app, list.problem?.message)]
+  if (!list.data.length) return [{ kind: 'empty', key: 'empty', title: t('revisions.none'), text: '', code: '', buttons: [] }]
   const newest = environment.revision
   const to = Number(app.route.query['to']) || newest
   const from = Number(app.route.query['from']) || Math.max(1, to - 1)

@@ -5,7 +5,7 @@ import type { Matrix } from '../model/matrix'
 import { criticalPath } from '../model/insight'
 import { OVER, type RunModel } from '../model/run'
 import type { Block, Button, PageModel } from '../view/blocks'
-import { actVerb, allowed, attention, gateItems, lead, loading, matrixBlock, regionFacts, runButtons, runNow, stats, stepLabel, TABS, TONES, verbButton, type Tab } from './parts'
+import { actVerb, allowed, attention, gateItems, lead, loading, matrixBlock, noEnvironment, opening, regionFacts, runButtons, runNow, stats, stepLabel, TABS, TONES, verbButton, type Tab } from './parts'
 import { mapBlock } from './now'
 import { eventsTab, planTab } from './records'
 import { logBlocks } from './logs'
@@ -22,10 +22,11 @@ export function runPage(app: App): PageModel {
   const { t } = app
   const [, run = '', tabName = 'matrix'] = app.route.path
   const tab = TABS.find((name) => name === tabName) ?? 'matrix'
-  app.environment()
-  const open = app.openRun(run)
   const crumbs = [{ label: t('nav.runs'), href: app.link(['runs']) }]
-  if (!open.model || !open.matrix) return { title: run, heading: run, crumbs, buttons: [], blocks: [loading(app, open.problem)] }
+  const environments = app.environments()
+  if (!app.environment()) return { title: run, heading: run, crumbs, buttons: [], blocks: [environments.data ? noEnvironment(app) : loading(app, environments.problem?.message)] }
+  const open = app.openRun(run)
+  if (!open.model || !open.matrix) return { title: run, heading: run, crumbs, buttons: [], blocks: [opening(app, open)] }
   const moment = momentOf(app, open, open.model, open.matrix)
   const failed = open.model.counts.failed
   const exportButton: Button = { key: 'export', label: t('run.export'), icon: 'export', act: { do: 'call', name: 'export' } }
@@ -110,6 +111,7 @@ function inspector(app: App, open: OpenRun, moment: Moment, taskId: string, regi
   const region = regionName || task?.node.region || ''
   const row = region ? moment.model.rows.find((other) => other.region === region) : moment.model.network
   const facts = regionFacts(app).get(region)
+  const now = moment.seq === null ? runNow(app, moment.model) : moment.model.at
   const close: Button = { key: 'close', label: t('close'), icon: 'close', act: { do: 'query', set: { task: null, region: null } } }
   const local = facts?.time_zone ? localTime(app.now(), facts.time_zone, words.locale) : null
   const items = [
@@ -118,7 +120,7 @@ function inspector(app: App, open: OpenRun, moment: Moment, taskId: string, regi
   ]
   if (task) {
     items.push({ label: t('task'), value: task.node.id }, { label: t('state'), value: t(`state.${task.state}`) }, { label: t('attempts'), value: String(task.attempts) })
-    if (task.last) items.push({ label: t('duration'), value: words.duration((task.last.end ?? runNow(app, moment.model)) - task.last.start) })
+    if (task.last) items.push({ label: t('duration'), value: words.duration((task.last.end ?? now) - task.last.start) })
     items.push({ label: t('expected'), value: words.duration(task.node.median_s ?? 0) })
     if (task.reason) items.push({ label: t('reason'), value: task.reason })
   }
@@ -132,7 +134,7 @@ function inspector(app: App, open: OpenRun, moment: Moment, taskId: string, regi
       cells: [
         { text: other.node.id.split('/').slice(0, 2).join('/'), mono: true, href: app.link(['runs', open.run, 'logs'], { task: other.node.id }), hint: other.node.id },
         { text: '', badge: { text: t(`state.${other.state}`), tone: TONES[other.state], state: other.state } },
-        { text: other.last ? words.duration((other.last.end ?? runNow(app, moment.model)) - other.last.start) : '', align: 'end' as const },
+        { text: other.last ? words.duration((other.last.end ?? now) - other.last.start) : '', align: 'end' as const },
       ],
     })),
   })

@@ -1,0 +1,63 @@
+// Every page in light and dark, on a desk and on a phone: axe, requests, structure, pictures for the parity gate.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const canonical = readFileSync(new URL('../canonical.js', import.meta.url), 'utf8')
+
+export default async function ({ person, options }) {
+  const pages = {}
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await person({ hash: `#/now?env=${options.environment}`, colorScheme })
+    await page.clock.setFixedTime(options.now)
+    await page.waitForSelector('.lead, .empty')
+    for (const [name, hash] of Object.entries(options.pages)) {
+      await page.goto(`${options.base}/ui/${options.framework}/#/${hash}`)
+      await settled(page)
+      const seen = { title: await page.title(), html: await page.evaluate(canonical), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
+      const shot = await page.screenshot({ fullPage: true, animations: 'disabled', caret: 'hide', ...(options.shots ? { path: `${options.shots}/${name}-${colorScheme}-${options.framework}.png` } : {}) })
+      seen.picture = createHash('sha256').update(shot).digest('hex')
+      // Where the documents are equal, one build's findings are the other's.
+      if (options.axe) seen.axe = await check(page)
+      pages[`${name} ${colorScheme}`] = seen
+    }
+    if (options.axe && colorScheme === 'light') {
+      await page.setViewportSize({ width: 390, height: 844 })
+      for (const [name, hash] of Object.entries(options.pages)) {
+        await page.goto(`${options.base}/ui/${options.framework}/#/${hash}`)
+        await settled(page)
+        if (options.shots) await page.screenshot({ path: `${options.shots}/${name}-phone-${options.framework}.png`, fullPage: true })
+        pages[`${name} phone`] = { overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), axe: await check(page) }
+      }
+    }
+    await page.context().close()
+  }
+  return { pages }
+}
+
+/** Loaded, with every panel drawn and nothing changing any more. */
+async function settled(page) {
+  await page.waitForFunction(() => document.querySelector('main h1') && !/Loading …/.test(document.querySelector('main').innerText) && [...document.querySelectorAll('.panel')].every((panel) => panel.firstChild))
+  let before = ''
+  for (let i = 0; i < 40; i++) {
+    const now = await page.evaluate(canonical)
+    if (now === before) return
+    before = now
+    await page.waitForTimeout(60)
+  }
+  throw new Error('the page does not come to rest')
+}
+
+async function check(page) {
+  // Through the debugger: the page's own policy would refuse a script put into it.
+  const session = await page.context().newCDPSession(page)
+  await session.send('Runtime.evaluate', { expression: `if (!globalThis.axe) { ${axe} }` })
+  const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+    expression: 'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations, passes }) => JSON.stringify({ violations: violations.map(({ id, nodes }) => ({ id, nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`) })), passes: passes.length }))',
+    awaitPromise: true, returnByValue: true,
+  })
+  await session.detach()
+  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? 'axe failed')
+  return JSON.parse(result.value)
+}

@@ -1,0 +1,186 @@
+"""Both builds show the same; nobody is left out; nothing reaches out; nothing is too big."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Server = Any
+Play = Callable[..., dict[str, Any]]
+Views = dict[str, dict[str, dict[str, Any]]]
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = "parity"
+# Kilobytes, gzip: what is loaded before the first page stands.
+SHELL_BUDGET = {"vue": 80.0, "react": 120.0}
+CHUNK_BUDGET = 40.0
+
+
+def _wait_for_end(server: Server, run: str) -> None:
+    deadline = time.monotonic() + 120
+    while server.api(f"/environments/{ENVIRONMENT}/runs/{run}")["state"] != "finished":
+        assert time.monotonic() < deadline, f"{run} does not end"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def views(server: Server, play: Play) -> Views:
+    """Every page as both builds show it, of an environment that has seen some life."""
+    document = yaml.safe_load((ROOT / "examples" / "chain-138.yaml").read_text(encoding="utf-8"))
+    del document["region_set"], document["contracts"]
+    document["regions"] = [{"name": name} for name in ("northeurope", "uksouth", "japaneast", "brazilsouth")]
+    document["network"]["validators_per_region"] = 1
+    text = yaml.safe_dump(document, sort_keys=False)
+    server.api(
+        "/environments",
+        method="POST",
+        body={"name": ENVIRONMENT, "document": text, "target": {"emulated": True}},
+    )
+    run = server.api(f"/environments/{ENVIRONMENT}/runs", method="POST", body={"kind": "deploy"})["run"]
+    _wait_for_end(server, run)
+    time.sleep(1)
+    second = server.api(f"/environments/{ENVIRONMENT}/runs", method="POST", body={"kind": "verify"})["run"]
+    _wait_for_end(server, second)
+    at = f"env={ENVIRONMENT}"
+    pages = {
+        "now": f"now?{at}",
+        **{
+            f"run-{tab}": f"runs/{run}/{tab}?{at}"
+            for tab in ("matrix", "gantt", "graph", "logs", "plan", "events")
+        },
+        "run-past": f"runs/{run}/matrix?{at}&at=60&region=uksouth",
+        "runs": f"runs?{at}",
+        "compare": f"compare?{at}&a={run}&b={second}",
+        "environments": f"environments?{at}",
+        "environment-form": f"environments/{ENVIRONMENT}/form?{at}",
+        "environment-yaml": f"environments/{ENVIRONMENT}/yaml?{at}",
+        "environment-revisions": f"environments/{ENVIRONMENT}/revisions?{at}",
+        "environment-rehearse": f"environments/{ENVIRONMENT}/rehearse?{at}",
+        "environment-clone": f"environments/{ENVIRONMENT}/clone?{at}",
+        "environment-new": f"environments/new?{at}",
+        "regions": f"regions?{at}",
+        "region": f"regions/uksouth?{at}",
+        "monitoring": f"monitoring?{at}",
+        "audit": f"audit?{at}",
+        "access": f"access?{at}",
+        "settings": f"settings?{at}",
+        "nowhere": "no/such/page",
+    }
+
+    now = int(time.time() * 1000)
+
+    def see(framework: str) -> dict[str, dict[str, Any]]:
+        seen: dict[str, dict[str, Any]] = play(
+            "pages",
+            framework,
+            environment=ENVIRONMENT,
+            pages=pages,
+            now=now,
+            axe=framework == "vue",
+        )["pages"]
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(SHELL_BUDGET, pool.map(see, SHELL_BUDGET), strict=True))
+
+
+@pytest.mark.slow
+def test_both_builds_are_one_product(views: Views) -> None:
+    vue, react = views["vue"], views["react"]
+    assert len(react) == 2 * 24
+    for name, page in react.items():
+        assert page["aria"] == vue[name]["aria"], f"ARIA of {name}"
+        assert page["html"] == vue[name]["html"], f"HTML of {name}"
+        assert page["title"] == vue[name]["title"]
+        assert page["picture"] == vue[name]["picture"], f"picture of {name}"
+        assert len(page["aria"]) > 200, f"{name} is nearly empty"
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_on_any_page(views: Views) -> None:
+    # In light, dark and on a phone; React's documents are the same ones (see above).
+    pages = views["vue"]
+    assert len(pages) == 3 * 24
+    found = {name: page["axe"]["violations"] for name, page in pages.items() if page["axe"]["violations"]}
+    assert found == {}
+    assert all(page["axe"]["passes"] >= 15 for page in pages.values())
+
+
+@pytest.mark.slow
+def test_no_page_is_wider_than_its_screen(views: Views) -> None:
+    wide = {name: page["overflow"] for name, page in views["vue"].items() if page["overflow"] > 0}
+    assert wide == {}
+
+
+def _gzipped(file: Path) -> float:
+    return len(gzip.compress(file.read_bytes(), 9)) / 1000
+
+
+@pytest.mark.parametrize("framework", SHELL_BUDGET)
+def test_the_shell_keeps_its_budget(built: Path, framework: str) -> None:
+    folder = built / framework
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    first = [folder / path for path in re.findall(r'(?:src|href)="\./(assets/[^"]+)"', index)]
+    assert len(first) >= 2
+    shell = _gzipped(folder / "index.html") + _gzipped(folder / "hub.js") + sum(map(_gzipped, first))
+    assert shell <= SHELL_BUDGET[framework], f"{shell:.1f} kB"
+    later = [file for file in (folder / "assets").glob("*.js") if file not in first]
+    assert max(map(_gzipped, later)) <= CHUNK_BUDGET
+
+
+@pytest.mark.parametrize("framework", SHELL_BUDGET)
+def test_every_built_file_is_in_the_manifest_and_packed(built: Path, framework: str) -> None:
+    folder = built / framework
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    files = {
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix not in (".br", ".gz") and file.name != "manifest.json"
+    }
+    assert files == set(manifest)
+    packed = folder / "export" / "viewer.js.gz"
+    assert gzip.decompress(packed.read_bytes()) == packed.with_suffix("").read_bytes()
+
+
+@pytest.mark.parametrize("framework", SHELL_BUDGET)
+def test_no_file_names_another_host_or_inline_code(built: Path, framework: str) -> None:
+    index = (built / framework / "index.html").read_text(encoding="utf-8")
+    assert "<style" not in index
+    assert not re.search(r"<script(?![^>]+src=)", index)
+    assert not re.search(r'style="|\son\w+="', index)
+    allowed = ("http://www.w3.org/", "https://vuejs.org/", "https://react.dev/", "http://localhost", "https://github.com/vuejs")
+    for file in (built / framework / "assets").iterdir():
+        if file.suffix in (".js", ".css"):
+            text = file.read_text(encoding="utf-8")
+            hosts = [found for found in re.findall(r"https?://[\w./-]+", text) if not found.startswith(allowed)]
+            assert hosts == [], file.name
+
+
+def test_the_units_and_types_are_sound(node: str) -> None:
+    for words in (
+        ["node_modules/vitest/vitest.mjs", "run", "--reporter=dot"],
+        ["node_modules/typescript/bin/tsc", "--noEmit"],
+        ["node_modules/vue-tsc/bin/vue-tsc.js", "--noEmit"],
+    ):
+        done = subprocess.run(
+            [node, *words], cwd=ROOT / "portal", capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
+
+
+def test_types_are_those_of_the_contract(node: str, tmp_path: Path) -> None:
+    made = tmp_path / "schema.d.ts"
+    words = [node, "node_modules/openapi-typescript/bin/cli.js", "openapi.json", "-o", str(made)]
+    subprocess.run(words, cwd=ROOT / "portal", capture_output=True, timeout=120, check=True)
+    kept = ROOT / "portal" / "src" / "core" / "api" / "schema.d.ts"
+    assert made.read_text(encoding="utf-8") == kept.read_text(encoding="utf-8"), "run: npm run types"
