@@ -4,7 +4,7 @@ FAULTS ?=
 MODE ?=
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo compare test lint bench docs scan clean
+.PHONY: help setup setup-dev portal demo compare test lint bench docs scan bench-portal clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +14,10 @@ setup: ## install what the demo needs into .venv and tools/anvil
 
 setup-dev: ## install what tests, linters and docs need as well
 	@tools/setup dev
+	@tools/portal
+
+portal: ## build the portal's pages, Vue and React
+	@tools/portal
 
 demo: setup ## deploy 24 regions and 48 validators on the emulated cloud
 	@rm -rf $(STATE)
@@ -34,6 +38,9 @@ lint: setup-dev ## ruff, mypy, import-linter
 docs: setup-dev ## build the documentation, warnings are errors
 	@$(BIN)/mkdocs build --strict --quiet
 
+bench-portal: setup-dev ## 1,000 events a second for a minute to both builds of the pages
+	@$(BIN)/python benchmarks/portal/pages.py
+
 bench: setup-dev ## run the benchmarks that take minutes, results as tables
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/rendering/bench_rendering.py
@@ -45,4 +52,4 @@ scan: setup-dev ## static policy scan of the Terraform modules (its tool in an e
 	@$(BIN)/python terraform/scan
 
 clean: ## remove what the targets made, but not state folders
-	@rm -rf .venv site build dist tools/anvil/node_modules contracts/node_modules
+	@rm -rf .venv site build dist tools/anvil/node_modules contracts/node_modules portal/node_modules portal/dist

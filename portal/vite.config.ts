@@ -21,6 +21,7 @@ function pages(framework: string): UserConfig['build'] {
   return {
     outDir: `dist/${framework}`,
     rollupOptions: {
+      checks: { pluginTimings: false },
       input: { index: at('index.html'), hub: at('src/core/live/worker.ts') },
       // The hub keeps its name, so that all tabs of a browser meet in one worker, and lies outside the folder that is cached for good.
       output: { entryFileNames: (chunk) => (chunk.name === 'hub' ? 'hub.js' : 'assets/[name]-[hash].js') },
@@ -33,6 +34,7 @@ function viewer(framework: string): UserConfig['build'] {
     outDir: `dist/${framework}/export`,
     copyPublicDir: false,
     cssCodeSplit: false,
+    rollupOptions: { checks: { pluginTimings: false } },
     lib: { entry: at('src/core/viewer.ts'), name: 'chainfleetViewer', formats: ['iife'], fileName: () => 'viewer.js', cssFileName: 'viewer' },
   }
 }

@@ -156,7 +156,7 @@ describe('the feed', () => {
     tell({ type: 'records', environment: 'dev', records: [record(1), record(2), record(3)] })
     tell({ type: 'records', environment: 'dev', records: [record(5)] })
     expect(taken).toEqual([3, 5])
-    expect(made.metrics).toEqual({ records: 2, gaps: 1, duplicates: 2, batches: 2 })
+    expect(made.metrics).toEqual({ first: 3, last: 5, records: 2, gaps: 1, duplicates: 2, batches: 2 })
     expect(made.link.getSnapshot().lagMs).toBe(0)
   })
 

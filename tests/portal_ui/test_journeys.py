@@ -58,9 +58,7 @@ def test_a_deployment_of_24_regions_is_watched_from_start_to_end(
 ) -> None:
     environment = "fleet"
     file = tmp_path / "run.html"
-    seen = play(
-        "deployment", "vue", other="react", environment=environment, document=EXAMPLE, file=str(file)
-    )
+    seen = play("deployment", "vue", other="react", environment=environment, document=EXAMPLE, file=str(file))
 
     for steps in (seen["watched"], seen["elsewhere"]):
         # Live: many different moments, never a step back, nothing missed, one link all along.

@@ -24,6 +24,22 @@ export function focusOn(what: Parameters<World['focus']>[0]): void {
   else document.getElementById('main')?.focus({ preventScroll: true })
 }
 
+// The browser tells the title to its own windows: dear, and nobody reads it ten times a second.
+const TITLE_MS = 500
+let wantedTitle = ''
+let titleSet = ''
+let titleTimer: ReturnType<typeof setTimeout> | null = null
+
+function setTitle(title: string): void {
+  wantedTitle = title
+  if (titleTimer !== null || title === titleSet) return
+  document.title = titleSet = title
+  titleTimer = setTimeout(() => {
+    titleTimer = null
+    setTitle(wantedTitle)
+  }, TITLE_MS)
+}
+
 export function browserWorld(framework: string): World {
   const root = document.documentElement
   return {
@@ -61,9 +77,7 @@ export function browserWorld(framework: string): World {
       root.setAttribute('data-density', density)
       root.lang = language
     },
-    setTitle: (title) => {
-      if (document.title !== title) document.title = title
-    },
+    setTitle,
     focus: focusOn,
     // The fragment goes along, so the other pages open at the same place.
     switchFramework: (name) => location.assign(`../${name}/${location.hash}`),

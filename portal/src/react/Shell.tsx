@@ -11,7 +11,7 @@ export function Shell() {
     <div className="shell" data-signed={shell.signedIn ? 'in' : 'out'}>
       <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); app.world.focus('main') }}>{shell.skip}</a>
       <header className="top">
-        <a className="brand" href={app.link(['now'])}><svg className="brand-mark" viewBox="0 0 24 24" aria-hidden="true"><path d="M12 2 21 7v10l-9 5-9-5V7z" /><path d="M12 7v10M7.500 9.500l9 5M16.500 9.500l-9 5" /></svg><span className="brand-name">{shell.brand}</span></a>
+        <a className="brand" href={app.link(['now'])} aria-label={shell.brand}><svg className="brand-mark" viewBox="0 0 24 24" aria-hidden="true"><path d="M12 2 21 7v10l-9 5-9-5V7z" /><path d="M12 7v10M7.500 9.500l9 5M16.500 9.500l-9 5" /></svg><span className="brand-name">{shell.brand}</span></a>
         {shell.environment && <ChoiceView choice={shell.environment} />}
         <span className={`link tone-${shell.link.tone}`} title={shell.link.hint}><span className="link-light" aria-hidden="true"></span><span className="link-text">{shell.link.text}</span></span>
         <div className="tools">

@@ -2785,6 +2785,12 @@ export interface components {
             /** Environment */
             environment: string;
             /**
+             * Environment Revision
+             * @description Number of the environment's revision that it is of.
+             * @default 0
+             */
+            environment_revision: number;
+            /**
              * Gates
              * @default []
              */
@@ -2996,6 +3002,12 @@ export interface components {
             elapsed_s: number;
             /** Environment */
             environment: string;
+            /**
+             * Environment Revision
+             * @description Number of the environment's revision that it is of.
+             * @default 0
+             */
+            environment_revision: number;
             kind: components["schemas"]["RunKind"];
             /**
              * Last Wall

@@ -26,6 +26,7 @@ import type { World } from './world'
 
 // Many things that change what may be done come together.
 const DETAIL_AFTER_MS = 150
+const ANNOUNCE_MS = 5000
 
 export interface Toast {
   readonly key: string
@@ -62,7 +63,8 @@ export class App implements Readable<ShellModel> {
   private stopMonitoring: (() => void) | null = null
   private toastCount = 0
   private detailAsked = false
-  private announcedAt = 0
+  private toAnnounce = ''
+  private announcing = false
 
   constructor(readonly world: World) {
     this.preferences = loadPreferences(world.local, world.language)
@@ -192,10 +194,14 @@ export class App implements Readable<ShellModel> {
 
   /** Tell screen readers, at most every 5 s: a thousand events a second are one sentence. */
   announce(text: string): void {
-    const now = this.world.now()
-    if (text === this.announcement || now - this.announcedAt < 5000) return
-    this.announcedAt = now
+    this.toAnnounce = text
+    if (text === this.announcement || this.announcing) return
     this.announcement = text
+    this.announcing = true
+    this.world.after(ANNOUNCE_MS, () => {
+      this.announcing = false
+      if (this.toAnnounce !== this.announcement) this.touch()
+    })
   }
 
   prefer(change: Partial<Preferences>): void {

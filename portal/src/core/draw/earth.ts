@@ -65,14 +65,27 @@ export interface LocalTime {
   readonly business: boolean
 }
 
+const clocks = new Map<string, Intl.DateTimeFormat>()
+
+/** Formatters are dear to make; there is one per zone and locale. */
+function clock(zone: string, locale: string, weekday: boolean): Intl.DateTimeFormat {
+  const key = `${zone} ${locale} ${weekday}`
+  let found = clocks.get(key)
+  if (!found) {
+    found = new Intl.DateTimeFormat(locale, { timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...(weekday ? { weekday: 'short' } : {}) })
+    clocks.set(key, found)
+  }
+  return found
+}
+
 /** The time of day in a zone; business hours are 9 to 17, Monday to Friday. */
 export function localTime(ms: number, zone: string, locale: string): LocalTime | null {
   if (!zone) return null
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit', weekday: 'short', hourCycle: 'h23' }).formatToParts(ms)
+  const parts = clock(zone, 'en-GB', true).formatToParts(ms)
   const of = (type: string): string => parts.find((part) => part.type === type)?.value ?? ''
   const hour = Number(of('hour')) + Number(of('minute')) / 60
   return {
-    text: new Intl.DateTimeFormat(locale, { timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(ms),
+    text: clock(zone, locale, false).format(ms),
     hour,
     business: hour >= 9 && hour < 17 && !['Sat', 'Sun'].includes(of('weekday')),
   }

@@ -42,15 +42,28 @@ export function pseudo(message: string): string {
   return `[${strange}${'~'.repeat(Math.ceil(message.length * 0.3))}]`
 }
 
+// Formatters are dear to make and are asked for thousands of times a second.
+function kept<T>(make: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>()
+  return (key) => {
+    let found = known.get(key)
+    if (found === undefined) known.set(key, (found = make(key)))
+    return found
+  }
+}
+
+const plainNumber = kept((locale) => new Intl.NumberFormat(locale))
+const plural = kept((locale) => new Intl.PluralRules(locale))
+
 export function format(message: string, params: Params, locale: string): string {
   return message.replace(/\{(\w+)((?:\|[^}|]*)*)\}/g, (whole, name: string, forms: string) => {
     const value = params[name]
     if (value === undefined) return whole
-    const shown = typeof value === 'number' ? new Intl.NumberFormat(locale).format(value) : value
+    const shown = typeof value === 'number' ? plainNumber(locale).format(value) : value
     if (!forms) return shown
     const list = forms.slice(1).split('|')
     const other = list[list.length - 1]!
-    const one = new Intl.PluralRules(locale).select(Number(value)) === 'one'
+    const one = plural(locale).select(Number(value)) === 'one'
     return (one ? list[0]! : other).replaceAll('#', shown)
   })
 }
@@ -69,10 +82,14 @@ export async function loadWords(language: Language): Promise<Words> {
 
 export function makeWords(language: Language, messages: Messages): Words {
   const locale = language === 'pseudo' || language === 'en' ? 'en-GB' : language
+  const units = kept((key) => {
+    const [unit, digits] = key.split(' ') as [string, string]
+    return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short', minimumFractionDigits: Number(digits), maximumFractionDigits: Number(digits) })
+  })
+  const numbers = kept((digits) => new Intl.NumberFormat(locale, { maximumFractionDigits: Number(digits) }))
+  const percent = new Intl.NumberFormat(locale, { style: 'percent' })
   const unit = (value: number, name: string, digits = 0): string =>
-    new Intl.NumberFormat(locale, {
-      style: 'unit', unit: name, unitDisplay: 'short', minimumFractionDigits: digits, maximumFractionDigits: digits,
-    }).format(value).replace(/secs?$/, 's').replace(/mins?$/, 'min').replace(/hrs?$/, 'h')
+    units(`${name} ${digits}`).format(value).replace(/secs?$/, 's').replace(/mins?$/, 'min').replace(/hrs?$/, 'h')
   const dateOf = (options: Intl.DateTimeFormatOptions): ((ms: number) => string) => {
     const formatter = new Intl.DateTimeFormat(locale, { ...options, hourCycle: 'h23' })
     return (ms) => formatter.format(ms)
@@ -84,8 +101,8 @@ export function makeWords(language: Language, messages: Messages): Words {
     language, locale, time, dateTime,
     word: (key, fallback) => (messages as Record<string, string>)[key] ?? fallback,
     t: (key, params = {}) => format(messages[key] ?? en[key], params, locale),
-    number: (value, digits = 0) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value),
-    percent: (share) => new Intl.NumberFormat(locale, { style: 'percent' }).format(share),
+    number: (value, digits = 0) => numbers(String(digits)).format(value),
+    percent: (share) => percent.format(share),
     duration: (seconds) => {
       const s = Math.max(0, seconds)
       if (s < 9.95) return unit(s, 'second', 1)

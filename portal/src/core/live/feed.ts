@@ -15,6 +15,9 @@ export interface Link {
 }
 
 export interface Metrics {
+  /** The first and the last record taken, by sequence number. */
+  first: number
+  last: number
   records: number
   gaps: number
   duplicates: number
@@ -35,7 +38,7 @@ export interface FeedHandlers {
 
 export class Feed {
   readonly link = new Store<Link>({ state: 'connecting', since: 0, detail: '', lagMs: null })
-  readonly metrics: Metrics = { records: 0, gaps: 0, duplicates: 0, batches: 0 }
+  readonly metrics: Metrics = { first: 0, last: 0, records: 0, gaps: 0, duplicates: 0, batches: 0 }
   private readonly connection: Connection
   private environment = ''
   private last = 0
@@ -95,6 +98,8 @@ export class Feed {
     }
     if (!fresh.length) return
     this.metrics.records += fresh.length
+    this.metrics.first ||= fresh[0]!.seq
+    this.metrics.last = this.last
     this.metrics.batches++
     const now = this.now()
     this.link.update((link) => ({ ...link, since: now, lagMs: Math.max(0, now + this.skewMs - fresh[fresh.length - 1]!.wall * 1000) }))

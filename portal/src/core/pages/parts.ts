@@ -133,7 +133,7 @@ export function matrixBlock(app: App, open: OpenRun, matrix: Matrix, options: Ma
   })
   const minute = Math.floor(app.now() / 60_000)
   return {
-    kind: 'matrix', key: `matrix/${open.run}`, caption: t('matrix.caption'), heads, steps: matrix.steps,
+    kind: 'matrix', key: `matrix/${open.run}`, caption: t('matrix.caption'), corner: t('region'), heads, steps: matrix.steps,
     stepLabels: matrix.steps.map((step) => stepLabel(app, step)),
     groups: groupsOf(app, matrix.rows().filter((row) => keep(row, options.only)), options.group),
     text: matrixText(app.words, open.environment, open.run, options.selected, app.preferences.localTimes ? minute : -1, regionFacts(app), options.at ?? -1),

@@ -34,7 +34,7 @@ export function runPage(app: App): PageModel {
     title: failed ? t('title.failed', { n: failed, name: run }) : `${run} · ${t(`tab.${tab}`)}`,
     heading: run, crumbs,
     buttons: [...(moment.seq === null ? runButtons(app, open) : []), ...(app.world.framework === 'file' ? [] : [exportButton])],
-    blocks: [...head(app, open, moment), tabs(app, open, tab), ...tabBlocks(app, open, moment, tab), scrubber(app, open)],
+    blocks: [...head(app, open, moment), tabs(app, open, tab), scrubber(app, open), ...tabBlocks(app, open, moment, tab)],
   }
 }
 

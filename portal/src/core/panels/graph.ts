@@ -24,7 +24,7 @@ const ORDER: readonly TaskState[] = ['succeeded', 'running', 'backing-off', 'at-
 
 export const mount: Mount<GraphInput> = (el, ctx: PanelContext<GraphInput>) => {
   const graphOf = memo((plan: PlanView) => stepGraph(plan.nodes))
-  const frame = html('div', { class: 'graph-scroll', tabindex: 0, role: 'region', 'aria-label': ctx.label })
+  const frame = html('div', { class: 'graph-scroll', tabindex: 0, role: 'group', 'aria-label': ctx.label })
   el.replaceChildren(frame)
   const draw = (): void => {
     const input = ctx.input.getSnapshot()

@@ -105,6 +105,7 @@ export interface MatrixBlock {
   readonly kind: 'matrix'
   readonly key: string
   readonly caption: string
+  readonly corner: string
   readonly heads: readonly MatrixHead[]
   readonly steps: readonly Step[]
   readonly stepLabels: readonly string[]

@@ -20,8 +20,8 @@ export function MatrixBlock({ block }: { block: BlockOf<'matrix'> }) {
     <div className="matrix-scroll" tabIndex={-1}>
       <table className="matrix" role="grid" aria-label={block.caption} onKeyDown={(event) => moveInGrid(event.nativeEvent)} onFocus={(event) => roveTo(event.nativeEvent)}>
         <thead>
-          <tr className="matrix-phases" role="row"><th role="columnheader" className="matrix-corner"></th>{block.heads.map((head) => <th key={head.phase} role="columnheader" className={`matrix-phase ${head.phase}`} colSpan={head.span} scope="colgroup">{head.label}</th>)}</tr>
-          <tr className="matrix-steps" role="row"><th role="columnheader" className="matrix-corner"></th>{block.steps.map((step, i) => <th key={step.key} role="columnheader" scope="col"><span>{block.stepLabels[i]}</span></th>)}</tr>
+          <tr className="matrix-phases" role="row"><th role="columnheader" className="matrix-corner" rowSpan={2} scope="col">{block.corner}</th>{block.heads.map((head) => <th key={head.phase} role="columnheader" className={`matrix-phase ${head.phase}`} colSpan={head.span} scope="colgroup">{head.label}</th>)}</tr>
+          <tr className="matrix-steps" role="row">{block.steps.map((step, i) => <th key={step.key} role="columnheader" scope="col"><span>{block.stepLabels[i]}</span></th>)}</tr>
         </thead>
         {block.groups.map((group, g) => <tbody key={group.key}>
           {group.label && <tr className="matrix-group" role="row"><th role="rowheader" colSpan={block.steps.length + 1} scope="rowgroup">{group.label}</th></tr>}

@@ -5,7 +5,7 @@ import { BadgeView, ButtonView } from './controls'
 export function TableBlock({ block }: { block: BlockOf<'table'> }) {
   if (!block.rows.length) return block.empty ? <p className="table-empty">{block.empty}</p> : null
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={block.caption}>
+    <div className="table-scroll" tabIndex={0} role="group" aria-label={block.caption}>
       <table className="table">
         <caption className="quiet-voice">{block.caption}</caption>
         <thead><tr>{block.columns.map((column) => <th key={column.key} scope="col" className={column.align ?? 'begin'}>{column.label}</th>)}</tr></thead>

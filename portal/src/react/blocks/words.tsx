@@ -44,7 +44,7 @@ export function CodeBlock({ block }: { block: BlockOf<'code'> }) {
 const LINE = { '+': 'added', '-': 'removed', '@': 'place', ' ': 'same' }
 
 export function DiffBlock({ block }: { block: BlockOf<'diff'> }) {
-  return <pre className="diff" tabIndex={0} role="region" aria-label={block.label}>{block.lines.map((line, i) => <span key={i} className={`diff-line ${LINE[line.mark]}`}><span className="diff-mark">{line.mark}</span><span>{line.text}</span></span>)}</pre>
+  return <pre className="diff" tabIndex={0} role="group" aria-label={block.label}>{block.lines.map((line, i) => <span key={i} className={`diff-line ${LINE[line.mark]}`}><span className="diff-mark">{line.mark}</span><span>{line.text}</span></span>)}</pre>
 }
 
 export function EmptyBlock({ block }: { block: BlockOf<'empty'> }) {
