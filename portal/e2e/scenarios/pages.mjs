@@ -15,8 +15,10 @@ export default async function ({ person, options }) {
     for (const [name, hash] of Object.entries(options.pages)) {
       await page.goto(`${options.base}/ui/${options.framework}/#/${hash}`)
       await settled(page)
-      const seen = { title: await page.title(), html: await page.evaluate(canonical), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
+      const seen = { html: await page.evaluate(canonical), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
       const shot = await page.screenshot({ fullPage: true, animations: 'disabled', caret: 'hide', ...(options.shots ? { path: `${options.shots}/${name}-${colorScheme}-${options.framework}.png` } : {}) })
+      // The title may be a quarter of a second behind (see browser.ts), a picture takes longer.
+      seen.title = await page.title()
       seen.picture = createHash('sha256').update(shot).digest('hex')
       // Where the documents are equal, one build's findings are the other's.
       if (options.axe) seen.axe = await check(page)

@@ -25,7 +25,7 @@ export function focusOn(what: Parameters<World['focus']>[0]): void {
 }
 
 // The browser tells the title to its own windows: dear, and nobody reads it ten times a second.
-const TITLE_MS = 500
+const TITLE_MS = 250
 let wantedTitle = ''
 let titleSet = ''
 let titleTimer: ReturnType<typeof setTimeout> | null = null
