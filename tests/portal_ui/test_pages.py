@@ -196,4 +196,3 @@ def test_the_units_and_types_are_sound(node: str) -> None:
             [node, *words], cwd=ROOT / "portal", capture_output=True, text=True, timeout=240
         )
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
-
