@@ -13,13 +13,14 @@ const foreign = []
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--force-color-profile=srgb', '--disable-gpu', '--disable-lcd-text'] })
 
 /** A new person: a context of its own, signed in with a token. */
-async function person({ token = options.token, framework = options.framework, hash = '#/now', ...context } = {}) {
+async function person({ token = options.token, framework = options.framework, hash = '#/now', clock, ...context } = {}) {
   const own = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'Europe/Berlin', reducedMotion: 'reduce', ...context })
   if (token) await own.addInitScript((value) => { if (!sessionStorage.getItem('chainfleet-token')) sessionStorage.setItem('chainfleet-token', value) }, token)
   const page = await own.newPage()
   page.on('console', (message) => { if (message.type() === 'error' && !(options.expected ?? []).some((text) => message.text().includes(text))) trouble.push(message.text()) })
   page.on('pageerror', (error) => trouble.push(`${error.message}\n${error.stack}`))
   own.on('request', (request) => { if (!request.url().startsWith(options.base) && !/^(blob|data):/.test(request.url())) foreign.push(request.url()) })
+  if (clock) await page.clock.setFixedTime(clock)
   await page.goto(`${options.base}/ui/${framework}/${hash}`)
   return page
 }

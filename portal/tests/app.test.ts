@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { chordOf, DEFAULT_BINDINGS, Keys, type KeyPress } from '../src/core/app/keys'
 import { loadPreferences, savePreferences } from '../src/core/app/preferences'
 import { codeOf, href, parseRoute } from '../src/core/app/router'
@@ -11,6 +11,9 @@ import { en, type Key } from '../src/core/i18n/en'
 import { fr } from '../src/core/i18n/fr'
 import { ja } from '../src/core/i18n/ja'
 import type { RunExport } from '../src/core/api/types'
+import { OpenRun } from '../src/core/app/runs'
+import { replay } from '../src/core/model/run'
+import { events, plan, RUN } from './recorded'
 
 const press = (key: string, more: Partial<KeyPress> = {}): KeyPress => ({ key, ctrlKey: false, metaKey: false, altKey: false, typing: false, pressing: false, ...more })
 
@@ -148,5 +151,35 @@ describe('an exported file', () => {
     expect(page).not.toContain('alert(1)</script>')
     expect(page).toMatch(/script-src 'sha256-[^']+'; style-src 'sha256-/)
     expect(page).toContain('<title>br1/b</title>')
+  })
+})
+
+describe('opening a run', () => {
+  it('loses no record when it is asked for twice at once', async () => {
+    const gates: (() => void)[] = []
+    const seqs = [50, 80]
+    const client = new Client('', ((url: string) => new Promise<Response>((resolve) => {
+      const path = url.replace(/^.*\/runs\/[^/]+/, '').split('?')[0]
+      const body = path === '/plan' ? plan : path === '/tasks' ? { items: [] } : path === '/spans' ? { seq: 0, last_at: 0, spans: [] }
+        : { seq: seqs.shift(), state: 'running', elapsed_s: 0, last_wall: 0, began_wall: 0, rows: [] }
+      const answer = (): void => resolve(new Response(JSON.stringify(body)))
+      if (path === '/plan') gates.push(answer)
+      else answer()
+    })) as typeof fetch, () => 'k')
+    const run = new OpenRun('dev', RUN, client, () => undefined)
+    const first = run.open()
+    await vi.waitFor(() => expect(gates).toHaveLength(1))
+    const second = run.open()
+    await vi.waitFor(() => expect(gates).toHaveLength(2))
+    run.take(events.slice(40, 120))
+    // The first reading ends last.
+    gates[1]!()
+    await second
+    run.take(events.slice(120, 200))
+    gates[0]!()
+    await first
+    expect(run.model!.seq).toBe(200)
+    const expected = replay(RUN, 'dev', plan, events.slice(80, 200), Infinity)
+    expect(run.model!.counts).toEqual(expected.counts)
   })
 })

@@ -53,6 +53,7 @@ function wired(answers: (() => Response | Promise<Response>)[]): Wired {
       return Promise.resolve(answers.shift()?.() ?? new Promise(() => undefined))
     }) as typeof fetch,
     random: () => 1,
+    now: () => 0,
     setTimeout: (callback, ms) => (ms < 40_000 ? timers.push(callback) : 0),
     clearTimeout: () => undefined,
   })
@@ -83,13 +84,14 @@ describe('the stream', () => {
 
 function hubWith(): { hub: Hub; push: (text: string) => void; asked: string[] } {
   const asked: string[] = []
+  let clock = 0
   let controller: ReadableStreamDefaultController<Uint8Array>
   const hub = new Hub({
     fetch: ((url: string) => {
       asked.push(url)
       return Promise.resolve(new Response(new ReadableStream({ start: (c) => void (controller = c) })))
     }) as typeof fetch,
-    random: () => 0, setTimeout: () => 0, clearTimeout: () => undefined,
+    random: () => 0, now: () => (clock += 1000), setTimeout: () => 0, clearTimeout: () => undefined,
   })
   return { hub, asked, push: (text) => controller.enqueue(new TextEncoder().encode(text)) }
 }
@@ -113,6 +115,9 @@ describe('the hub', () => {
     push(batch(record(3)))
     await vi.waitFor(() => expect([a.seqs(), b.seqs()]).toEqual([[1, 2, 3], [2, 3]]))
     expect(asked).toEqual(['/api/v1/events?environment=dev&since=0'])
+    // A greeting that is handed on later still tells the same difference of clocks.
+    const greetings = [a, b].map(({ got }) => got.find(({ type }) => type === 'hello'))
+    expect(greetings).toEqual([{ type: 'hello', epoch: 'e', skew: 0 }, { type: 'hello', epoch: 'e', skew: 0 }])
   })
 
   it('says that too much was missed rather than leave a gap', async () => {
@@ -152,7 +157,7 @@ describe('the feed', () => {
 
   it('drops what it has, counts gaps, and measures the lag by the server’s clock', () => {
     const { feed: made, tell, taken } = feed()
-    tell({ type: 'hello', epoch: 'e', now: 4 })
+    tell({ type: 'hello', epoch: 'e', skew: -1 })
     tell({ type: 'records', environment: 'dev', records: [record(1), record(2), record(3)] })
     tell({ type: 'records', environment: 'dev', records: [record(5)] })
     expect(taken).toEqual([3, 5])

@@ -64,7 +64,7 @@ export class App implements Readable<ShellModel> {
   private toastCount = 0
   private detailAsked = false
   private toAnnounce = ''
-  private announcing = false
+  private announcing: (() => void) | null = null
 
   constructor(readonly world: World) {
     this.preferences = loadPreferences(world.local, world.language)
@@ -197,9 +197,8 @@ export class App implements Readable<ShellModel> {
     this.toAnnounce = text
     if (text === this.announcement || this.announcing) return
     this.announcement = text
-    this.announcing = true
-    this.world.after(ANNOUNCE_MS, () => {
-      this.announcing = false
+    this.announcing = this.world.after(ANNOUNCE_MS, () => {
+      this.announcing = null
       if (this.toAnnounce !== this.announcement) this.touch()
     })
   }
@@ -235,8 +234,16 @@ export class App implements Readable<ShellModel> {
     const route = parseRoute(this.world.address.hash())
     const before = this.route
     this.route = route
-    if (route.path.join('/') !== before.path.join('/')) this.world.focus('main')
+    if (route.path.join('/') !== before.path.join('/')) this.arrived()
     this.touch()
+  }
+
+  /** Another page: its heading is read out, and nothing more of the one before. */
+  private arrived(): void {
+    this.announcing?.()
+    this.announcing = null
+    this.announcement = this.toAnnounce = ''
+    this.world.focus('main')
   }
 
   link(path: readonly string[], query: Readonly<Record<string, string | null>> = {}): string {

@@ -31,6 +31,7 @@ export class OpenRun {
   private known: Insight = { clusters: [], stragglers: [], critical: [] }
   private replayed: { seq: number; model: RunModel; matrix: Matrix } | null = null
   private loadingRecords = false
+  private turn = 0
 
   constructor(readonly environment: string, readonly run: string, private readonly client: Client, private readonly touch: () => void) {}
 
@@ -38,10 +39,13 @@ export class OpenRun {
     return `/environments/${this.environment}/runs/${this.run}`
   }
 
+  /** Read the run; asked again meanwhile, only the last reading counts, and no record that came since is lost. */
   async open(): Promise<void> {
+    const turn = ++this.turn
     this.buffer ??= []
     try {
       const detail = await this.client.call('getRun', { method: 'GET', path: this.path })
+      if (turn !== this.turn) return
       this.detail = detail
       // Its process has not written its plan yet; the record of the plan opens it again.
       if (detail.state === 'starting') return this.touch()
@@ -50,8 +54,10 @@ export class OpenRun {
         this.client.all<TaskView>({ method: 'GET', path: `${this.path}/tasks`, query: { limit: 500 } }, 200_000),
         this.client.call('getSpans', { method: 'GET', path: `${this.path}/spans` }),
       ])
+      if (turn !== this.turn) return
       this.begin(detail, plan, tasks, spans)
     } catch (error) {
+      if (turn !== this.turn) return
       this.problem = (error as Error).message
     }
     this.touch()

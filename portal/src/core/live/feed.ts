@@ -76,7 +76,7 @@ export class Feed {
 
   private receive(message: FromHub): void {
     if (message.type === 'state') this.follow(message.state, message.detail)
-    else if (message.type === 'hello') this.skewMs = message.now * 1000 - this.now()
+    else if (message.type === 'hello') this.skewMs = message.skew * 1000
     else if (message.type === 'stopping') this.follow('waiting', 'the server is stopping')
     else if (message.environment !== this.environment) return
     else if (message.type === 'missed') {
@@ -142,6 +142,7 @@ function connectHere(receive: (message: FromHub) => void): Connection {
   const hub = new Hub({
     fetch: (...args) => fetch(...args),
     random: () => Math.random(),
+    now: () => Date.now(),
     setTimeout: (callback, ms) => setTimeout(callback, ms),
     clearTimeout: (timer) => clearTimeout(timer as number),
   })

@@ -16,7 +16,7 @@ export type ToHub =
 
 export type FromHub =
   | { type: 'state'; state: StreamState; detail: string }
-  | { type: 'hello'; epoch: string; now: number }
+  | { type: 'hello'; epoch: string; skew: number }
   | { type: 'records'; environment: string; records: EventView[] }
   | { type: 'missed'; environment: string; head: number }
   | { type: 'stopping' }
@@ -37,7 +37,8 @@ export class Hub {
   private readonly watched = new Map<string, Watched>()
   private stream: EventStream | null = null
   private state: { state: StreamState; detail: string } = { state: 'connecting', detail: '' }
-  private hello: { epoch: string; now: number } | null = null
+  /** The server's clock minus ours at the last greeting, in seconds. */
+  private hello: { epoch: string; skew: number } | null = null
   private token = ''
   private base = ''
 
@@ -115,8 +116,8 @@ export class Hub {
   private frame(frame: Frame): void {
     if (frame.event === 'hello') {
       const { epoch, now } = JSON.parse(frame.data) as { epoch: string; now: number }
-      this.hello = { epoch, now }
-      this.all({ type: 'hello', epoch, now })
+      this.hello = { epoch, skew: now - this.world.now() / 1000 }
+      this.all({ type: 'hello', ...this.hello })
     } else if (frame.event === 'batch') {
       this.batch(JSON.parse(frame.data) as EventView[])
     } else if (frame.event === 'snapshot') {

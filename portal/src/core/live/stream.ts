@@ -16,6 +16,7 @@ export interface StreamHandlers {
 export interface Surroundings {
   fetch: typeof fetch
   random(): number
+  now(): number
   setTimeout(callback: () => void, ms: number): unknown
   clearTimeout(timer: unknown): void
 }

@@ -5,6 +5,7 @@ const scope = globalThis as unknown as { onconnect: ((event: MessageEvent) => vo
 const hub = new Hub({
   fetch: (...args) => fetch(...args),
   random: () => Math.random(),
+  now: () => Date.now(),
   setTimeout: (callback, ms) => setTimeout(callback, ms),
   clearTimeout: (timer) => clearTimeout(timer as number),
 })
