@@ -23,6 +23,14 @@ LedgerOpt = Annotated[
         help="Keep the ledger in PostgreSQL: postgresql://USER@HOST/DATABASE; the state folder remembers it.",
     ),
 ]
+PoolOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pool",
+        metavar="[PHASE=]NAME",
+        help="Let workers of this pool carry out the attempts (repeatable, by phase); needs --ledger.",
+    ),
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
 WavesOpt = Annotated[

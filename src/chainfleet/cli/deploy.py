@@ -18,6 +18,7 @@ from chainfleet.model.fleet_file import LoadedFleet, flat_document
 from chainfleet.model.task import Phase, Plan
 from chainfleet.runtime.asking import whoami
 from chainfleet.runtime.coordinator import Coordinator, Observer
+from chainfleet.runtime.distribution import Distribution, pools_of
 from chainfleet.runtime.environments import note_revision
 from chainfleet.runtime.foresight import learned_from
 from chainfleet.runtime.operations import (
@@ -101,7 +102,9 @@ def run_deploy(
             name = run_name("deploy", run)
             return await start_run(environment, plan, name, observers, common=learned.common)
 
-        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+        return _run(
+            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
+        )
 
 
 def run_resume(
@@ -131,7 +134,9 @@ def run_resume(
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await continue_run(environment, view, observers, retry=retry)
 
-        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+        return _run(
+            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
+        )
 
 
 def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: bool, as_json: bool) -> int:
@@ -147,7 +152,9 @@ def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: boo
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("verify", run), observers)
 
-        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+        return _run(
+            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
+        )
 
 
 def run_destroy(
@@ -168,7 +175,9 @@ def run_destroy(
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("destroy", run), observers, undo=True)
 
-        return _run(fleet, state, cloud, work, plain=plain, as_json=as_json)
+        return _run(
+            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
+        )
 
 
 def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> int:
@@ -180,8 +189,25 @@ def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> i
     return emulate([*arguments, *(["--faults", faults] if faults else [])]) or 0
 
 
-def _run(fleet: Fleet, state: StateFolder, cloud: Target, work: Work, *, plain: bool, as_json: bool) -> int:
+def _distribution(path: Path, options: TargetOptions, cloud: Target) -> Distribution | None:
+    """How the run is spread over workers; None where this process does all."""
+    if not options.pools:
+        return None
+    return Distribution(_document(path), cloud.time_scale, pools_of(options.pools))
+
+
+def _run(
+    fleet: Fleet,
+    state: StateFolder,
+    cloud: Target,
+    work: Work,
+    distribution: Distribution | None,
+    *,
+    plain: bool,
+    as_json: bool,
+) -> int:
     with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
+        environment.distribution = distribution
         screen = choose_screen(plain=plain, as_json=as_json)
         with screen:
             result = asyncio.run(_observed(work, environment, screen, fleet))
@@ -207,8 +233,11 @@ def _watch(coordinator: Coordinator, screen: Screen, fleet: Fleet) -> Sequence[O
 
 def _note_revision(path: Path, loaded: LoadedFleet, environment: Environment, target: TargetOptions) -> None:
     """Keep in the ledger what is deployed, so that others see it and what changed since."""
-    document = flat_document(str(path), lambda name: Path(name).read_text(encoding="utf-8"))
-    note_revision(environment.ledger, document, loaded.revision, target.settings(), by=whoami())
+    note_revision(environment.ledger, _document(path), loaded.revision, target.settings(), by=whoami())
+
+
+def _document(path: Path) -> str:
+    return flat_document(str(path), lambda name: Path(name).read_text(encoding="utf-8"))
 
 
 def _refuse_unsafe(loaded: LoadedFleet) -> None:

@@ -23,6 +23,7 @@ from .arguments import (
     ModeOpt,
     OnlyOpt,
     PlainOpt,
+    PoolOpt,
     RunOpt,
     ScaleOpt,
     SkipOpt,
@@ -34,6 +35,7 @@ from .foresight_commands import add_foresight
 from .inventory_commands import add_inventory
 from .portal_command import add_portal
 from .steering_commands import add_steering
+from .worker_command import add_worker
 
 app = typer.Typer(
     name="chainfleet",
@@ -50,6 +52,7 @@ add_foresight(app)
 add_steering(app)
 add_inventory(app)
 add_portal(app)
+add_worker(app)
 
 
 @app.command(epilog="Example: chainfleet init --name my-chain --regions 24 > fleet.yaml")
@@ -126,6 +129,7 @@ def deploy(
     approval: ApprovalOpt = False,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    pool: PoolOpt = None,
     emulated: EmulatedOpt = False,
     time_scale: ScaleOpt = None,
     faults: FaultsOpt = None,
@@ -143,7 +147,7 @@ def deploy(
     from .deploy import run_deploy
 
     target = TargetOptions(
-        state, emulated, time_scale, faults, env_file, allow_mainnet, allow_destroy, ledger
+        state, emulated, time_scale, faults, env_file, allow_mainnet, allow_destroy, ledger, pool
     )
     policy = PolicyOptions(mode, waves, only, skip, from_, ceiling, approval)
     raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
@@ -154,6 +158,7 @@ def resume(
     fleet: FleetArg,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    pool: PoolOpt = None,
     env_file: EnvFileOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
@@ -163,7 +168,7 @@ def resume(
 
     from .deploy import run_resume
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
     raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
 
 
@@ -176,6 +181,7 @@ def retry(
     ] = None,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    pool: PoolOpt = None,
     env_file: EnvFileOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
@@ -185,7 +191,7 @@ def retry(
 
     from .deploy import run_resume
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
     raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
 
 
@@ -194,6 +200,7 @@ def verify(
     fleet: FleetArg,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    pool: PoolOpt = None,
     env_file: EnvFileOpt = None,
     run: RunOpt = None,
     plain: PlainOpt = False,
@@ -204,7 +211,7 @@ def verify(
 
     from .deploy import run_verify
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
     raise typer.Exit(run_verify(fleet, target, run=run, plain=plain, as_json=json_))
 
 
@@ -213,6 +220,7 @@ def destroy(
     fleet: FleetArg,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    pool: PoolOpt = None,
     env_file: EnvFileOpt = None,
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The fleet's name, instead of being asked.")
@@ -226,7 +234,7 @@ def destroy(
 
     from .deploy import run_destroy
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger)
+    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
     raise typer.Exit(run_destroy(fleet, target, run=run, confirm=confirm, plain=plain, as_json=json_))
 
 

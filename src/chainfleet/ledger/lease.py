@@ -17,6 +17,8 @@ from chainfleet.model.errors import LeaseLost
 from .database import Connection, Place, connect
 
 TTL_S = 20.0
+NAME = "coordinator"
+"""The lease of whoever runs an environment."""
 
 TAKE = """
 INSERT INTO lease VALUES (?, ?, ?, ?)
@@ -27,9 +29,7 @@ ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, fence = excluded.fenc
 class Lease:
     """A held lease; `fence` is its counter."""
 
-    def __init__(
-        self, place: Place, *, wall: Callable[[], float] | None = None, name: str = "coordinator"
-    ) -> None:
+    def __init__(self, place: Place, *, wall: Callable[[], float] | None = None, name: str = NAME) -> None:
         self._connection = connect(place)
         self._wall = wall or self._connection.clock
         self.name = name
@@ -76,7 +76,7 @@ class Lease:
         return LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
 
 
-def holder_of(place: Place, *, name: str = "coordinator") -> str | None:
+def holder_of(place: Place, *, name: str = NAME) -> str | None:
     """Who runs this environment now, as `process PID on HOST`; None if nobody does."""
     connection = connect(place)
     try:
@@ -85,7 +85,7 @@ def holder_of(place: Place, *, name: str = "coordinator") -> str | None:
         connection.close()
 
 
-def holder_in(connection: Connection, now: float, name: str = "coordinator") -> str | None:
+def holder_in(connection: Connection, now: float, name: str = NAME) -> str | None:
     """The same over an open connection, at that wall-clock time."""
     row = next(iter(connection.rows("SELECT holder, expires FROM lease WHERE name = ?", (name,))), None)
     if row is None or row[1] <= now or _is_dead(row[0]):

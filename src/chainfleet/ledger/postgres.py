@@ -94,8 +94,9 @@ class PostgresConnection:
 
     whole = "floor({})"
 
-    def __init__(self, place: Postgres) -> None:
+    def __init__(self, place: Postgres, *, patience_s: float = PATIENCE_S) -> None:
         self._place = place
+        self._patience_s = patience_s
         self._id = uuid.uuid4()
         self._batch = 0
         self._lock = threading.RLock()
@@ -167,6 +168,10 @@ class PostgresConnection:
         self._connected().execute(quoting.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
         self.change("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
 
+    def script(self, statements: str) -> None:
+        """Carry out statements that answer nothing and take no values, inside the transaction that is open."""
+        self._connected().execute(statements.encode())
+
     def clock(self) -> float:
         """See `database.Connection`."""
         return float(self.rows("SELECT extract(epoch FROM clock_timestamp())")[0][0])
@@ -196,7 +201,7 @@ class PostgresConnection:
                 except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                     now = time.monotonic()
                     waited_since = now if waited_since is None else waited_since
-                    if self._alone or not self._is_lost(error) or now - waited_since > PATIENCE_S:
+                    if self._alone or not self._is_lost(error) or now - waited_since > self._patience_s:
                         raise
                     self._drop()
                     time.sleep(min(1.0, 0.05 * 2**tries))
@@ -227,11 +232,19 @@ class PostgresConnection:
 
 def open_line(place: Postgres) -> _Line:
     """A connection whose names are those of the environment's schema; raises psycopg.Error."""
-    given = {**LINE, **psycopg.conninfo.conninfo_to_dict(place.url)}
-    given.setdefault("application_name", "chainfleet")
-    line = psycopg.connect(psycopg.conninfo.make_conninfo("", **given), autocommit=True)
+    line = psycopg.connect(_address(place), autocommit=True)
     line.execute("SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
     return line
+
+
+async def open_line_async(place: Postgres) -> psycopg.AsyncConnection[Row]:
+    """The same for an event loop, to listen on."""
+    return await psycopg.AsyncConnection.connect(_address(place), autocommit=True)
+
+
+def _address(place: Postgres) -> str:
+    given = {**LINE, "application_name": "chainfleet", **psycopg.conninfo.conninfo_to_dict(place.url)}
+    return psycopg.conninfo.make_conninfo("", **given)
 
 
 def has_ledger(place: Postgres) -> bool:

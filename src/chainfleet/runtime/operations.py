@@ -8,14 +8,15 @@ import os
 import re
 import resource
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from chainfleet.ledger.codec import encode
+from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.mailbox import Mailbox
 from chainfleet.ledger.projection import RunView, project
@@ -27,7 +28,8 @@ from chainfleet.model.task import Plan, Task
 from chainfleet.scheduling.planning.selection import matches
 
 from .attempts import Surroundings, run_attempt
-from .coordinator import Coordinator, Observer
+from .coordinator import Coordinator, Observer, RunAttempt
+from .distribution import Distribution
 from .foresight import FORECAST, first_forecast
 from .gates import decide_gate
 from .registry import Drivers
@@ -53,6 +55,8 @@ class Environment:
     ledger: Ledger
     lease: Lease
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    distribution: Distribution | None = None
+    """How attempts are handed to workers; None carries them out in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +259,7 @@ async def _run(
         run=run,
         ledger=environment.ledger,
         lease=environment.lease,
-        run_attempt=lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo),
+        run_attempt=lambda task, start: hands(task, start),
         decide_gate=decide_gate,
         earlier=earlier,
         take_requests=mailbox.take,
@@ -275,8 +279,9 @@ async def _run(
     coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:
-        with _interruptible(coordinator):
-            finish = await coordinator.drive(first)
+        async with _hands(environment, run, surroundings, drivers, undo=undo) as hands:
+            with _interruptible(coordinator):
+                finish = await coordinator.drive(first)
     finally:
         mailbox.close()
         await drivers.close()
@@ -288,6 +293,24 @@ async def _run(
         cpu_s=_cpu_s(resource.RUSAGE_SELF) - own,
         children_cpu_s=_cpu_s(resource.RUSAGE_CHILDREN) - children,
     )
+
+
+@asynccontextmanager
+async def _hands(
+    environment: Environment, run: str, surroundings: Surroundings, drivers: Drivers, *, undo: bool
+) -> AsyncIterator[RunAttempt]:
+    """What carries out attempts: this process, or workers on other machines."""
+    if environment.distribution is None:
+        yield lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo)
+        return
+    place = environment.state.ledger
+    if not isinstance(place, Postgres):
+        raise InputError("workers need the ledger in PostgreSQL", way_out="give --ledger postgresql://...")
+    from .distributed.executor import distributed
+
+    fence, distribution = environment.lease.fence, environment.distribution
+    async with distributed(place, run, fence, distribution, surroundings, undo=undo) as executor:
+        yield executor.run_attempt
 
 
 def _cpu_s(who: int) -> float:

@@ -79,6 +79,8 @@ class TargetOptions:
     """Whether a plan may destroy or replace what a deployment has made; for one command, never remembered."""
     ledger: str | None = None
     """Address of the database that holds the ledger; the state folder remembers it."""
+    pools: list[str] | None = None
+    """Which workers carry out attempts, see `distribution.pools_of`; None leaves them to this process."""
 
     def settings(self) -> dict[str, object]:
         """What of it belongs to the environment and is kept with its revisions."""

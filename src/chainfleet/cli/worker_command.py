@@ -1,0 +1,52 @@
+"""`chainfleet worker`: carries out attempts of one pool, on any machine that reaches the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .arguments import EnvFileOpt
+
+
+def add_worker(app: typer.Typer) -> None:
+    """Add it to the command line."""
+    app.command(epilog="Example: chainfleet worker --pool default --ledger postgresql://me@db/fleets")(worker)
+
+
+def worker(
+    ledger: Annotated[
+        str,
+        typer.Option(
+            "--ledger", metavar="URL", envvar="CHAINFLEET_LEDGER", help="Database of the ledgers and workers."
+        ),
+    ],
+    pool: Annotated[str, typer.Option("--pool", help="Whose attempts it takes.")] = "default",
+    slots: Annotated[int, typer.Option("--slots", min=1, max=512, help="Attempts at once.")] = 16,
+    home: Annotated[
+        Path, typer.Option("--home", metavar="DIR", help="Folder whose folders are the state folders.")
+    ] = Path(".chainfleet"),
+    env_file: EnvFileOpt = None,
+    lease: Annotated[
+        float,
+        typer.Option("--lease", min=1.0, help="Seconds it may be silent; the same as the coordinator's."),
+    ] = 10.0,
+    grace: Annotated[
+        float | None,
+        typer.Option("--grace", help="Seconds that what runs may take after SIGTERM; no end if left out."),
+    ] = None,
+) -> None:
+    """Carry out attempts that coordinators hand out; SIGTERM ends what runs and takes nothing new."""
+    import asyncio
+
+    from chainfleet.ledger.database import postgres_place
+    from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
+
+    url = postgres_place(ledger, "workers").url
+    options = WorkerOptions(url, pool, home, slots, env_file, lease, grace)
+    asyncio.run(_serve(Worker, options))
+
+
+async def _serve(make: type, options: object) -> None:
+    await make(options, say=lambda line: typer.echo(line, err=True)).run()
