@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ def _run(
 ) -> int:
     with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
         environment.distribution = distribution
+        environment.tell = partial(typer.echo, err=True)
         screen = choose_screen(plain=plain, as_json=as_json)
         with screen:
             result = asyncio.run(_observed(work, environment, screen, fleet))

@@ -57,6 +57,8 @@ class Environment:
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     distribution: Distribution | None = None
     """How attempts are handed to workers; None carries them out in this process."""
+    tell: Callable[[str], None] = lambda _: None
+    """Takes a line for the operator about what is no event of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +310,12 @@ async def _hands(
         raise InputError("workers need the ledger in PostgreSQL", way_out="give --ledger postgresql://...")
     from .distributed.executor import distributed
 
+    def tell(line: str) -> None:
+        environment.tell(line)
+        environment.ledger.append([Entry(run, 0.0, "note", "workers", json.dumps(line))])
+
     fence, distribution = environment.lease.fence, environment.distribution
-    async with distributed(place, run, fence, distribution, surroundings, undo=undo) as executor:
+    async with distributed(place, run, fence, distribution, surroundings, tell, undo=undo) as executor:
         yield executor.run_attempt
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,10 +42,12 @@ class DistributedExecutor:
     fence: int
     distribution: Distribution
     surroundings: Surroundings
+    tell: Callable[[str], None]
     undo: bool
     _tables: PostgresConnection
     _engine: Any
     _jobs: dict[str, int] = field(default_factory=dict)
+    _unserved: set[str] = field(default_factory=set)
     _waiting: dict[str, asyncio.Future[Row]] = field(default_factory=dict)
     _pool_of: dict[str, str] = field(default_factory=dict)
 
@@ -182,10 +185,16 @@ class DistributedExecutor:
         sql = "SELECT DISTINCT pool FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?)"
         rows = await asyncio.to_thread(self._tables.rows, sql, (self.distribution.lease_s,))
         served = {row[0] for row in rows}
-        for name, pool in self._pool_of.items():
-            if pool not in served:
-                task = name.removeprefix(f"{self.run}/").rpartition("/")[0]
-                self.surroundings.progress(task, f"waits: no worker serves pool {pool}")
+        wanted = Counter(self._pool_of.values())
+        for pool, waiting in wanted.items():
+            if pool not in served and pool not in self._unserved:
+                self._unserved.add(pool)
+                self.tell(
+                    f"no worker serves pool {pool}: {waiting} attempts wait (chainfleet worker --pool {pool})"
+                )
+        for pool in self._unserved & served:
+            self._unserved.remove(pool)
+            self.tell(f"pool {pool} is served")
 
 
 def handed_out(name: str) -> str:
@@ -200,6 +209,7 @@ async def distributed(
     fence: int,
     distribution: Distribution,
     surroundings: Surroundings,
+    tell: Callable[[str], None],
     *,
     undo: bool,
 ) -> AsyncIterator[DistributedExecutor]:
@@ -210,7 +220,7 @@ async def distributed(
     """
     tables = await asyncio.to_thread(open_tables, place.url)
     app = engine(place.url, lines=4)
-    executor = DistributedExecutor(place, run, fence, distribution, surroundings, undo, tables, app)
+    executor = DistributedExecutor(place, run, fence, distribution, surroundings, tell, undo, tables, app)
     try:
         async with app.open_async():
             await asyncio.to_thread(_say_version, tables)

@@ -39,7 +39,7 @@ from ..targets import TargetOptions, machine, open_target
 from .executor import handed_out
 from .tables import TASK, WAKE, engine, open_tables, version
 
-BEAT_S = 0.5
+BEAT_S = 0.25
 """How often to say that this worker lives, and to look which attempts were taken from it."""
 SILENT = 0.6
 """Share of a lease without a beat after which everything is stopped."""
@@ -152,6 +152,10 @@ class Worker:
             await asyncio.gather(beating, return_exceptions=True)
             await self._drivers.close()
             await asyncio.to_thread(self._leave)
+
+    def close(self) -> None:
+        """Give everything back without having served."""
+        self._leave()
 
     def _join(self) -> None:
         there = machine()

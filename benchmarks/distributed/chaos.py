@@ -1,0 +1,51 @@
+"""Shoots at workers, coordinator and database a hundred times (or as often as said) and counts what came of it.
+
+Usage: python benchmarks/distributed/chaos.py [SHOTS] [SEED]. One run takes about 14 shots; the next one follows with another seed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "distributed")]
+
+from chaos import Chaos, Count  # noqa: E402
+from postgresql_server import PostgresqlServer  # noqa: E402
+
+
+def main(shots: int = 100, seed: int = 1) -> None:
+    total = Count()
+    server = PostgresqlServer()
+    try:
+        server.start()
+        while shots > 0:
+            with tempfile.TemporaryDirectory() as folder:
+                fleet = Chaos(server, Path(folder), seed=seed, seconds=0.6)
+                count = fleet.run(min(shots, 25), within_s=300)
+            _forget(server)
+            print(f"seed {seed}: {count}", flush=True)
+            done = count.killed_workers + count.killed_coordinators + count.frozen + count.restarts
+            shots -= max(1, done)
+            seed += 1
+            for field in fields(Count):
+                if field.name != "verdict":
+                    setattr(total, field.name, getattr(total, field.name) + getattr(count, field.name))
+    finally:
+        server.remove()
+    print(f"all: {total}")
+
+
+def _forget(server: PostgresqlServer) -> None:
+    """Drop what the run left in the database: the next one begins anew."""
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as line:
+        line.execute("DROP SCHEMA IF EXISTS chainfleet, chainfleet_chaos CASCADE")
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:]))

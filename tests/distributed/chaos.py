@@ -1,0 +1,190 @@
+"""Workers, a coordinator and a database at whose processes somebody shoots, and the count of what came of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = Path(__file__).with_name("programs.py")
+LEASE_S = 2.0
+SETTLE_S = 1.5
+"""Within that a thawed worker must have stopped what was given to others."""
+
+
+@dataclass
+class Count:
+    """What was done to them, and what came of it."""
+
+    killed_workers: int = 0
+    killed_coordinators: int = 0
+    frozen: int = 0
+    restarts: int = 0
+    runs: int = 0
+    effects: int = 0
+    fenced: int = 0
+    adopted: int = 0
+    repeated: list[str] = field(default_factory=list)
+    at_once: list[str] = field(default_factory=list)
+    by_fenced: list[str] = field(default_factory=list)
+    verdict: str = ""
+    seconds: float = 0.0
+
+
+class Chaos:
+    """A run to its end, whatever happens."""
+
+    def __init__(
+        self, server: Any, folder: Path, *, seed: int, workers: int = 3, seconds: float = 0.25
+    ) -> None:
+        self.server = server
+        self.home = folder / "home"
+        self.world = folder / "world"
+        self.world.mkdir(parents=True)
+        self.home.mkdir()
+        self.rng = random.Random(seed)
+        self.count = Count()
+        self.seconds = seconds
+        self._log = (folder / "output").open("ab")
+        self.workers = [self._worker() for _ in range(workers)]
+        self.coordinator: subprocess.Popen[bytes] | None = None
+        self.gone: dict[int, float] = {}
+        """When a process was killed."""
+        self.pauses: list[tuple[int, float, float]] = []
+        """Which process was frozen from when to when."""
+
+    def _start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, PROGRAMS, *arguments], stderr=self._log, **options)
+
+    def _worker(self) -> subprocess.Popen[bytes]:
+        arguments = (self.server.url, str(self.home), str(self.world), str(self.seconds), str(LEASE_S))
+        return self._start("worker", *arguments, stdout=self._log)
+
+    def _coordinate(self) -> None:
+        self.count.runs += 1
+        arguments = (self.server.url, str(self.home), str(LEASE_S))
+        self.coordinator = self._start("coordinator", *arguments, stdout=subprocess.PIPE)
+
+    def run(self, shots: int, *, within_s: float) -> Count:
+        """Shoot that often, then let it end; a coordinator that was shot or has failed tasks is started again."""
+        began = time.monotonic()
+        self._coordinate()
+        try:
+            while self.count.verdict != "succeeded":
+                assert time.monotonic() - began < within_s, f"no end after {within_s} s: {self.count}"
+                time.sleep(self.rng.uniform(0.2, 0.9))
+                assert self.coordinator is not None
+                if self.coordinator.poll() is not None:
+                    self._take_answer()
+                elif shots > 0:
+                    shots -= 1
+                    self._shoot()
+        finally:
+            self.stop()
+        self.count.seconds = time.monotonic() - began
+        self._judge()
+        return self.count
+
+    def _take_answer(self) -> None:
+        assert self.coordinator is not None
+        assert self.coordinator.stdout is not None
+        lines = self.coordinator.stdout.read().splitlines()
+        self.coordinator.stdout.close()
+        if lines:
+            self.count.verdict = json.loads(lines[-1])["verdict"]
+        if self.count.verdict != "succeeded":
+            self._coordinate()
+
+    def _shoot(self) -> None:
+        what = self.rng.choices(["worker", "coordinator", "freeze", "restart"], [5, 3, 1.5, 0.8])[0]
+        if what == "coordinator":
+            assert self.coordinator is not None
+            self._kill(self.coordinator)
+            self.count.killed_coordinators += 1
+        elif what == "restart":
+            self.server.stop(self.rng.choice([signal.SIGINT, signal.SIGQUIT]))
+            self.server.start()
+            self.count.restarts += 1
+        else:
+            index = self.rng.randrange(len(self.workers))
+            if what == "worker":
+                self._kill(self.workers[index])
+                self.count.killed_workers += 1
+                self.workers[index] = self._worker()
+            else:
+                self._freeze(self.workers[index])
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        self.gone[process.pid] = time.time()
+
+    def _freeze(self, process: subprocess.Popen[bytes]) -> None:
+        """Longer than the lease, so that its attempts are given to others, and then on again."""
+        began = time.time()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(LEASE_S * 1.8)
+        self.pauses.append((process.pid, began, time.time()))
+        process.send_signal(signal.SIGCONT)
+        self.count.frozen += 1
+
+    def stop(self) -> None:
+        """End everything, by its id."""
+        for process in [*self.workers, self.coordinator]:
+            if process is not None and process.poll() is None:
+                process.terminate()
+        for process in [*self.workers, self.coordinator]:
+            if process is not None:
+                try:
+                    process.wait(timeout=15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        if self.coordinator is not None and self.coordinator.stdout is not None:
+            self.coordinator.stdout.close()
+        self._log.close()
+
+    def _judge(self) -> None:
+        """Read the world's own story: who acted, who was refused, who was there at the same time."""
+        story = [json.loads(line) for line in (self.world / "story").read_text().splitlines()]
+        effects: dict[str, int] = {}
+        since: dict[tuple[str, int, int], float] = {}
+        open_: dict[tuple[str, int], list[int]] = {}
+        for at, what, task, number, pid in story:
+            match what:
+                case "effect":
+                    effects[task] = effects.get(task, 0) + 1
+                    if self._fenced(pid, since.get((task, number, pid), at), at):
+                        self.count.by_fenced.append(f"{task}: attempt {number}")
+                case "fenced":
+                    self.count.fenced += 1
+                case "adopted":
+                    self.count.adopted += 1
+                case "began":
+                    since[task, number, pid] = at
+                    for (_, other), pids in [item for item in open_.items() if item[0][0] == task]:
+                        self.count.at_once += [
+                            f"{task}: {number} began while {other} ran" for p in pids if self._active(p, at)
+                        ]
+                    open_.setdefault((task, number), []).append(pid)
+                case "ended":
+                    open_.get((task, number), [pid]).remove(pid)
+        self.count.effects = len(effects)
+        self.count.repeated = [task for task, times in effects.items() if times > 1]
+
+    def _fenced(self, pid: int, since: float, at: float) -> bool:
+        """Whether what began then and acts now was frozen in between for longer than the lease."""
+        return any(p == pid and since < a and thawed <= at for p, a, thawed in self.pauses)
+
+    def _active(self, pid: int, at: float) -> bool:
+        """Whether a process was neither dead nor frozen then."""
+        return not (
+            self.gone.get(pid, at + 1) <= at
+            or any(p == pid and a <= at <= b + SETTLE_S for p, a, b in self.pauses)
+        )

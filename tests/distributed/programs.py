@@ -1,0 +1,105 @@
+"""Worker and coordinator as processes of their own whose world is a folder: `programs.py worker|coordinator ARGUMENTS`.
+
+The world tells afterwards who began, acted and ended when, so that the tests need not believe the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from chainfleet.drivers.driver import Attempt, Outcome
+from chainfleet.ledger.projection import project
+from chainfleet.model.errors import LeaseLost
+from chainfleet.model.fleet_file import load_fleet
+from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
+from chainfleet.runtime.distribution import Distribution
+from chainfleet.runtime.operations import continue_run, open_environment, scaled, start_run
+from chainfleet.runtime.state import StateFolder
+from chainfleet.scheduling.planning import make_plan
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
+RUN = "r-deploy"
+
+
+class FolderDriver:
+    """`change` takes a while, asks the fence and writes a file; every step is a line in `story`."""
+
+    def __init__(self, world: Path, seconds: float) -> None:
+        self.world = world
+        self.seconds = seconds
+
+    def _tell(self, attempt: Attempt, what: str) -> None:
+        line = json.dumps([time.time(), what, attempt.task.id, attempt.number, os.getpid()])
+        # One write of a short line to a file opened for appending is whole or not there.
+        with (self.world / "story").open("a") as stream:
+            stream.write(f"{line}\n")
+
+    def _file(self, attempt: Attempt) -> Path:
+        return self.world / attempt.task.id.replace("/", ".")
+
+    async def observe(self, attempt: Attempt) -> Outcome | None:
+        if not self._file(attempt).exists():
+            return None
+        self._tell(attempt, "adopted")
+        return Outcome({"genesis_hash": "0x1"})
+
+    async def change(self, attempt: Attempt) -> Outcome:
+        self._tell(attempt, "began")
+        try:
+            attempt.progress("working")
+            await asyncio.sleep(random.Random(attempt.task.id).uniform(0.2, 1.8) * self.seconds)
+            attempt.fence()
+            self._tell(attempt, "effect")
+            self._file(attempt).touch()
+            attempt.log("done")
+        except LeaseLost:
+            self._tell(attempt, "fenced")
+            raise
+        finally:
+            self._tell(attempt, "ended")
+        return Outcome({"genesis_hash": "0x1"})
+
+    async def undo(self, attempt: Attempt) -> Outcome:
+        self._file(attempt).unlink(missing_ok=True)
+        return Outcome()
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def work(url: str, home: str, world: str, seconds: str, lease: str) -> None:
+    driver = FolderDriver(Path(world), float(seconds))
+
+    async def of(_task: Any) -> FolderDriver:
+        return driver
+
+    options = WorkerOptions(url, "default", Path(home), slots=8, lease_s=float(lease), grace_s=5.0)
+    asyncio.run(Worker(options, say=say, driver_of=of).run())  # type: ignore[arg-type]
+
+
+def coordinate(url: str, home: str, lease: str) -> None:
+    document = EXAMPLE.read_text()
+    fleet = scaled(load_fleet(str(EXAMPLE), lambda _: document, {}).fleet, 1000.0)
+    state = StateFolder(Path(home) / "chaos", url)
+    with open_environment(fleet, state, {}) as environment:
+        environment.distribution = Distribution(document, 1000.0, {"": "default"}, lease_s=float(lease))
+        plan = make_plan(fleet, "r1")
+        if RUN not in environment.ledger.runs():
+            result = asyncio.run(start_run(environment, plan, RUN, lambda _: []))
+        else:
+            view = project(RUN, environment.ledger.records(RUN))
+            result = asyncio.run(continue_run(environment, view, lambda _: [], retry=[]))
+    say(json.dumps({"verdict": result.finish.verdict.value, "attempts": len(result.view.spans)}))
+
+
+if __name__ == "__main__":
+    {"worker": work, "coordinator": coordinate}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,145 @@
+"""What an operator may do wrong with workers, and how they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainfleet.model.errors import InputError
+from chainfleet.model.event import Verdict
+from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.distributed.tables import open_tables
+from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
+from chainfleet.runtime.distribution import Distribution, pools_of
+from chainfleet.runtime.operations import Environment, open_environment, scaled, start_run
+from chainfleet.runtime.state import StateFolder
+from chainfleet.scheduling.planning import make_plan
+
+PROGRAMS = Path(__file__).with_name("programs.py")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
+
+
+@pytest.fixture
+def database(postgresql: Any) -> Iterator[str]:
+    """A database of its own: workers of other tests must not be seen."""
+    import psycopg
+
+    name = f"workers_{time.monotonic_ns()}"
+    with psycopg.connect(postgresql.url, autocommit=True) as line:
+        line.execute(f"CREATE DATABASE {name}")
+    yield postgresql.url.removesuffix("postgres") + name
+    with psycopg.connect(postgresql.url, autocommit=True) as line:
+        line.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def environment(database: str, chain_138: Fleet, tmp_path: Path) -> Iterator[Environment]:
+    folder = StateFolder(tmp_path / "home" / "e", database)
+    with open_environment(scaled(chain_138, 1000.0), folder, {}) as opened:
+        opened.distribution = Distribution(EXAMPLE.read_text(), 1000.0, {"": "default"}, lease_s=2.0)
+        yield opened
+
+
+def start_worker(database: str, tmp_path: Path, seconds: str = "0.02") -> subprocess.Popen[str]:
+    (tmp_path / "world").mkdir(exist_ok=True)
+    arguments = ["worker", database, str(tmp_path / "home"), str(tmp_path / "world"), seconds, "2"]
+    worker = subprocess.Popen([sys.executable, PROGRAMS, *arguments], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    assert "serves pool default: 8 attempts at once" in worker.stdout.readline()
+    return worker
+
+
+def test_logs_progress_and_outputs_come_back_and_sigterm_ends_what_runs(
+    environment: Environment, database: str, tmp_path: Path
+) -> None:
+    worker = start_worker(database, tmp_path)
+    plan = make_plan(environment.fleet, "r1")
+    result = asyncio.run(start_run(environment, plan, "r-deploy", lambda _: []))
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    task = next(task.id for task in plan.tasks if task.phase.value == "infrastructure")
+    assert result.view.outputs[task] == {"genesis_hash": "0x1"}
+    log = environment.state.log("r-deploy", task, 1).read_text()
+    assert f"handed out as r-deploy/{task}/1" in log
+    assert "done" in log
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=15) == 0
+    tables = open_tables(database)
+    assert tables.rows("SELECT count(*) FROM worker") == [(0,)]
+    assert tables.rows("SELECT count(*) FROM attempt WHERE NOT over") == [(0,)]
+    assert tables.rows("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
+    tables.close()
+    assert worker.stdout is not None
+    worker.stdout.close()
+
+
+def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(
+    environment: Environment, database: str, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    workers: list[subprocess.Popen[str]] = []
+
+    def tell(line: str) -> None:
+        said.append(line)
+        if not workers:
+            workers.append(start_worker(database, tmp_path))
+
+    environment.tell = tell
+    result = asyncio.run(start_run(environment, make_plan(environment.fleet, "r1"), "r-deploy", lambda _: []))
+    for worker in workers:
+        worker.terminate()
+        worker.communicate(timeout=15)
+    assert said[0].startswith("no worker serves pool default: ")
+    assert said[0].endswith(" attempts wait (chainfleet worker --pool default)")
+    assert said[1] == "pool default is served"
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert [
+        record.body for record in environment.ledger.records("r-deploy") if record.subject == "workers"
+    ] == [json.dumps(line) for line in said]
+
+
+def test_a_worker_of_another_version_does_not_join(database: str, tmp_path: Path) -> None:
+    tables = open_tables(database)
+    tables.change("INSERT INTO meta VALUES ('version', '0.0.1')")
+    tables.close()
+    worker = Worker(WorkerOptions(database, "default", tmp_path, slots=1), say=lambda _: None)
+    with pytest.raises(InputError, match=r"its coordinators are 0\.0\.1"):
+        asyncio.run(worker.run())
+    worker.close()
+
+
+def test_workers_without_a_database_are_refused(chain_138: Fleet, tmp_path: Path) -> None:
+    with open_environment(scaled(chain_138, 1000.0), StateFolder(tmp_path / "e"), {}) as opened:
+        opened.distribution = Distribution("", 1.0, {"": "default"})
+        with pytest.raises(InputError, match="workers need the ledger in PostgreSQL"):
+            asyncio.run(start_run(opened, make_plan(opened.fleet, "r1"), "r-deploy", lambda _: []))
+
+
+@pytest.mark.parametrize(("words", "said"), [(["besu=a"], "some phases"), (["moon=a", "b"], "phases are")])
+def test_pools_that_leave_a_phase_out_are_refused(words: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        pools_of(words)
+
+
+def test_pools_by_phase() -> None:
+    assert pools_of(["default", "infrastructure=big"]) == {"": "default", "infrastructure": "big"}
+
+
+def test_the_command_tells_what_is_wrong(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chainfleet.cli.main", "worker", "--home", str(tmp_path), "--ledger"]
+    for url, code in (("postgresql://me:pw@db/x", 2), ("postgresql://postgres@127.0.0.1:1/x", 3)):
+        done = subprocess.run(
+            [*command, url], capture_output=True, text=True, check=False, env={**os.environ}
+        )
+        assert done.returncode == code, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert "way out:" in done.stderr
