@@ -178,6 +178,20 @@ def test_many_writers_leave_no_gap_and_nobody_reads_past_one(place: Place) -> No
     assert seen == list(range(1, writers * rounds + 1))
 
 
+def test_a_ledger_that_is_removed_ends_the_lease(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path, "toy").close()
+    lease = Lease(path)
+    lease.renew()
+    path.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(LeaseLost, match="was removed while it was in use"):
+        lease.renew()
+    Ledger(path, "toy").close()
+    with pytest.raises(LeaseLost, match="was removed"):
+        lease.renew()
+    lease.release()
+
+
 def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "l.db") as connection:
         connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chainfleet.model.errors import LeaseLost
 
-from .database import Connection, Place, connect
+from .database import Connection, Place, connect, identity
 
 TTL_S = 20.0
 NAME = "coordinator"
@@ -30,7 +30,10 @@ class Lease:
     """A held lease; `fence` is its counter."""
 
     def __init__(self, place: Place, *, wall: Callable[[], float] | None = None, name: str = NAME) -> None:
+        self._place = place
         self._connection = connect(place)
+        # A file that was removed can still be written to, and nobody would ever read it.
+        self._identity = identity(place)
         self._wall = wall or self._connection.clock
         self.name = name
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{_birth(os.getpid())}"
@@ -41,7 +44,10 @@ class Lease:
             raise
 
     def renew(self) -> None:
-        """Prolong it; raises LeaseLost if somebody else has it."""
+        """Prolong it; raises LeaseLost if somebody else has it, or the ledger is gone."""
+        if not self._is_there():
+            message = f"the ledger {self._place} was removed while it was in use"
+            raise LeaseLost(message, way_out="deploy again: what exists is adopted")
         sql = "UPDATE lease SET expires = ? WHERE name = ? AND fence = ?"
         if not self._connection.change(sql, (self._wall() + TTL_S, self.name, self.fence)):
             raise self._lost()
@@ -56,6 +62,12 @@ class Lease:
         sql = "UPDATE lease SET expires = 0 WHERE name = ? AND fence = ?"
         self._connection.change(sql, (self.name, self.fence))
         self._connection.close()
+
+    def _is_there(self) -> bool:
+        try:
+            return identity(self._place) == self._identity
+        except OSError:
+            return False
 
     def _take(self) -> int:
         connection, now = self._connection, self._wall()
