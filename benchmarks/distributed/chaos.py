@@ -14,6 +14,7 @@ TESTS = Path(__file__).parents[2] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "distributed")]
 
 from chaos import Chaos, Count  # noqa: E402
+
 from postgresql_server import PostgresqlServer  # noqa: E402
 
 

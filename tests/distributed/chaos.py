@@ -27,6 +27,8 @@ class Count:
     frozen: int = 0
     restarts: int = 0
     runs: int = 0
+    exits: int = 0
+    """Workers that ended by themselves; a supervisor starts another."""
     effects: int = 0
     fenced: int = 0
     adopted: int = 0
@@ -79,6 +81,7 @@ class Chaos:
             while self.count.verdict != "succeeded":
                 assert time.monotonic() - began < within_s, f"no end after {within_s} s: {self.count}"
                 time.sleep(self.rng.uniform(0.2, 0.9))
+                self._supervise()
                 assert self.coordinator is not None
                 if self.coordinator.poll() is not None:
                     self._take_answer()
@@ -90,6 +93,13 @@ class Chaos:
         self.count.seconds = time.monotonic() - began
         self._judge()
         return self.count
+
+    def _supervise(self) -> None:
+        for index, worker in enumerate(self.workers):
+            if worker.poll() is not None:
+                self.gone[worker.pid] = time.time()
+                self.count.exits += 1
+                self.workers[index] = self._worker()
 
     def _take_answer(self) -> None:
         assert self.coordinator is not None

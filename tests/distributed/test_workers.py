@@ -107,6 +107,31 @@ def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(
     ] == [json.dumps(line) for line in said]
 
 
+def test_a_job_that_died_with_a_worker_which_had_not_begun_is_handed_out_again(
+    environment: Environment, database: str, tmp_path: Path
+) -> None:
+    """Between procrastinate's fetch and our claim a worker may die: nobody has the attempt, and nobody is lost."""
+    tables = open_tables(database)
+    lost: list[int] = []
+
+    def tell(_: str) -> None:
+        # Nobody serves the pool yet: what a dead worker fetched looks just like this.
+        lost.append(tables.change("DELETE FROM procrastinate_jobs WHERE status = 'todo'"))
+        workers.append(start_worker(database, tmp_path))
+
+    workers: list[subprocess.Popen[str]] = []
+    environment.tell = lambda line: tell(line) if not workers else None
+    plan = make_plan(environment.fleet, "r1")
+    result = asyncio.run(start_run(environment, plan, "r-deploy", lambda _: []))
+    for worker in workers:
+        worker.terminate()
+        worker.communicate(timeout=15)
+    tables.close()
+    assert lost[0] > 0
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert result.view.retries == 0
+
+
 def test_a_worker_of_another_version_does_not_join(database: str, tmp_path: Path) -> None:
     tables = open_tables(database)
     tables.change("INSERT INTO meta VALUES ('version', '0.0.1')")

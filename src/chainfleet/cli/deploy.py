@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 import typer
 
-from chainfleet.model.errors import InputError
+from chainfleet.ledger.lease import holder_of
+from chainfleet.model.errors import EnvironmentProblem, InputError, LeaseLost
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import LoadedFleet, flat_document
@@ -53,6 +55,9 @@ from .steering import tell_running
 from .summary import print_result
 from .usage import require_room
 from .views import Screen, choose_screen
+
+STANDBY_EVERY_S = 1.0
+"""How often a standby looks whether it is needed."""
 
 EXIT_OF = {Verdict.SUCCEEDED: 0, Verdict.FAILED: 1, Verdict.DEGRADED: 6, Verdict.CANCELLED: 130}
 
@@ -138,6 +143,25 @@ def run_resume(
         return _run(
             fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
         )
+
+
+def run_standby(path: Path, target: TargetOptions, *, plain: bool, as_json: bool) -> int:
+    """Wait until nobody runs the environment any more, and go on with its last run if that has not ended."""
+    name = load(path).fleet.name
+    state = target.state_folder(name)
+    typer.echo("standing by: takes over when the coordinator is gone", err=True)
+    while True:
+        try:
+            if holder_of(state.ledger) is None:
+                view = read_run(state, name)
+                if view.finish is not None:
+                    typer.echo(f"{view.run} has ended: {view.finish.verdict.value}", err=True)
+                    return EXIT_OF[view.finish.verdict]
+                return run_resume(path, target, retry=None, plain=plain, as_json=as_json)
+        except (LeaseLost, EnvironmentProblem) as error:
+            # Another one was quicker, or the database is away: both pass.
+            typer.echo(f"standing by: {error.message}", err=True)
+        time.sleep(STANDBY_EVERY_S)
 
 
 def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: bool, as_json: bool) -> int:

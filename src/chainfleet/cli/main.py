@@ -160,15 +160,20 @@ def resume(
     ledger: LedgerOpt = None,
     pool: PoolOpt = None,
     env_file: EnvFileOpt = None,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait until the coordinator is gone, and take over then.")
+    ] = False,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
 ) -> None:
     """Go on with a run that was stopped or killed."""
     from chainfleet.runtime.targets import TargetOptions
 
-    from .deploy import run_resume
+    from .deploy import run_resume, run_standby
 
     target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
+    if standby:
+        raise typer.Exit(run_standby(fleet, target, plain=plain, as_json=json_))
     raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
 
 

@@ -30,6 +30,16 @@ from .tables import TASK, WAKE, Pools, engine, open_tables, version
 POLL_S = 0.5
 """How often to look without having been told: a line that listens may have died unnoticed."""
 
+ORPHANS = """
+SELECT name FROM attempt JOIN unnest(?::text[], ?::bigint[]) AS given (name, job) USING (name)
+WHERE environment = ? AND state = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM procrastinate_jobs LEFT JOIN procrastinate_workers ON procrastinate_workers.id = worker_id
+    WHERE procrastinate_jobs.id = job
+    AND (status = 'todo' OR last_heartbeat > clock_timestamp() - make_interval(secs => ?))
+)
+"""
+"""Attempts that wait although their job is gone or lies with a worker of procrastinate's that is silent."""
+
 ALIVE = "worker IN (SELECT id FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?))"
 
 
@@ -96,8 +106,7 @@ class DistributedExecutor:
             stream.write(f"{handed_out(name)}\n")
         self._waiting[name] = future
         self._pool_of[name] = pool
-        job = self._engine.configure_task(TASK, queue=pool)
-        self._jobs[name] = await job.defer_async(environment=self.place.environment, attempt=name)
+        await self._defer(name, pool)
 
     async def _forget(self, job: int | None) -> None:
         """Take the job of a lost worker away; that it ended meanwhile is as good."""
@@ -185,6 +194,7 @@ class DistributedExecutor:
         sql = "SELECT DISTINCT pool FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?)"
         rows = await asyncio.to_thread(self._tables.rows, sql, (self.distribution.lease_s,))
         served = {row[0] for row in rows}
+        await self._hand_out_again()
         wanted = Counter(self._pool_of.values())
         for pool, waiting in wanted.items():
             if pool not in served and pool not in self._unserved:
@@ -195,6 +205,19 @@ class DistributedExecutor:
         for pool in self._unserved & served:
             self._unserved.remove(pool)
             self.tell(f"pool {pool} is served")
+
+    async def _hand_out_again(self) -> None:
+        """Give a new job to attempts whose job died with a worker that had not begun; only one can claim them."""
+        jobs = dict(self._jobs)
+        values = (list(jobs), list(jobs.values()), self.place.environment, self.distribution.lease_s)
+        for (name,) in await asyncio.to_thread(self._tables.rows, ORPHANS, values):
+            if name in self._waiting:
+                await self._forget(jobs[name])
+                await self._defer(name, self._pool_of[name])
+
+    async def _defer(self, name: str, pool: str) -> None:
+        job = self._engine.configure_task(TASK, queue=pool)
+        self._jobs[name] = await job.defer_async(environment=self.place.environment, attempt=name)
 
 
 def handed_out(name: str) -> str:

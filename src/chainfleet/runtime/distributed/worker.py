@@ -143,6 +143,7 @@ class Worker:
                     fetch_job_polling_interval=LOOK_S,
                     abort_job_polling_interval=LOOK_S,
                     shutdown_graceful_timeout=self._options.grace_s,
+                    update_heartbeat_interval=self._options.lease_s / 4,
                     # Ours is the lease that counts; its own would prune a worker that was only silent.
                     stalled_worker_timeout=86_400.0,
                     delete_jobs="always",
