@@ -82,7 +82,9 @@ def work(url: str, home: str, world: str, seconds: str, lease: str) -> None:
     async def of(_task: Any) -> FolderDriver:
         return driver
 
-    options = WorkerOptions(url, "default", Path(home), slots=int(os.environ.get("SLOTS", "8")), lease_s=float(lease), grace_s=5.0)
+    options = WorkerOptions(
+        url, "default", Path(home), slots=int(os.environ.get("SLOTS", "8")), lease_s=float(lease), grace_s=5.0
+    )
     asyncio.run(Worker(options, say=say, driver_of=of).run())  # type: ignore[arg-type]
 
 
