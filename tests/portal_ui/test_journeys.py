@@ -87,6 +87,10 @@ def test_a_deployment_of_24_regions_is_watched_from_start_to_end(
     data = text.split('id="chainfleet-run">', 1)[1].split("</script>", 1)[0]
     assert len(json.loads(data)["data"]["events"]) >= len(view.spans) * 3
     assert "default-src 'none'" in text
+    opened = seen["opened"]
+    assert opened["sentence"].startswith("All 24 regions deployed")
+    assert 0 <= opened["past"] < 24 * 7
+    assert (opened["complaints"], opened["asked"]) == ([], [])
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 // A person makes an environment of 24 regions on one build, presses Deploy, and watches it to the end; another person
 // watches the same on the other build. Nothing is reloaded.
-export default async function ({ person, options }) {
+export default async function ({ person, options, browser }) {
   const page = await person({ hash: '#/environments/new' })
   await page.getByLabel('Name').fill(options.environment)
   await page.getByLabel(/Deploy to the emulated cloud/).check()
@@ -21,7 +21,28 @@ export default async function ({ person, options }) {
   // The run as one file, opened without a server.
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export' }).click()])
   await download.saveAs(options.file)
-  return { run, twin, curl, watched, elsewhere }
+  return { run, twin, curl, watched, elsewhere, opened: await openFile(browser, options.file) }
+}
+
+/** The exported file in a browser that never saw the portal: what it shows now, and at an earlier event. */
+async function openFile(browser, file) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB' })
+  const page = await context.newPage()
+  const complaints = []
+  const asked = []
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()))
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('request', (request) => asked.push(request.url()))
+  await page.goto(`file://${file}`)
+  const sentence = await page.locator('.lead-text').innerText()
+  await page.getByRole('link', { name: 'Open the run' }).or(page.getByRole('button', { name: 'Open the run' })).click()
+  const slider = page.getByRole('slider')
+  await slider.waitFor()
+  await slider.fill('100')
+  await page.getByText(/The run as it stood at event/).waitFor()
+  const past = await page.locator('.matrix td.state-succeeded').count()
+  await context.close()
+  return { sentence, past, complaints, asked: asked.map((url) => url.split('?')[0]).filter((url) => url !== `file://${file}`) }
 }
 
 /** What the page shows, moment by moment, until all is deployed. */

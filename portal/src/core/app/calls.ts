@@ -69,7 +69,7 @@ function overlayCalls(app: App): Calls {
 function runCalls(app: App): Calls {
   const scrubTo = (seq: number): void => {
     const records = app.run?.records
-    const last = records?.[records.length - 1]?.seq ?? 0
+    const last = records?.[records.length - 1]?.seq ?? app.run?.model?.seq ?? 0
     app.setQuery({ at: seq >= last ? null : String(seq) })
   }
   const step = (by: number): void => {
@@ -161,7 +161,7 @@ function environmentCalls(app: App): Calls {
       const form = `rehearse/${name}`
       void attempt(app, form, async () => {
         const draft = app.draft(form)
-        const body = { ...policyOf(draft), runs: Number(draft['runs'] ?? '10') || 10 }
+        const body = { ...policyOf(draft), runs: Number(draft['runs'] ?? '50') || 50, faults: draft['faults'] ?? 'none' }
         app.resources.put(form, await app.client.call('rehearseEnvironment', { method: 'POST', path: `/environments/${name}/rehearsals`, body }))
       })
     },

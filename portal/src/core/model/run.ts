@@ -73,6 +73,8 @@ export class RunModel {
   verdict: Verdict | null = null
   verdicts: Record<string, Verdict> = {}
   outlook: Outlook | null = null
+  /** When it will end, on its axis: eight of ten times in that range. */
+  ends: { low: number; p50: number; high: number } | null = null
   throttled = 0
   retries = 0
   private readonly spanOf = new Map<string, Span>()
@@ -108,6 +110,7 @@ export class RunModel {
     this.cancelling = detail.state === 'cancelling'
     this.verdict = detail.verdict ?? null
     this.outlook = detail.outlook ?? null
+    this.ends = detail.ends ? { low: detail.ends.low_s, p50: detail.ends.p50_s, high: detail.ends.high_s } : null
     this.throttled = detail.throttled ?? 0
     for (const row of detail.rows) if (row.verdict) this.verdicts[row.region] = row.verdict
     for (const span of spans.spans) {
@@ -150,6 +153,10 @@ export class RunModel {
   private note(record: EventView, event: Fields): void {
     if (record.subject === 'outlook') {
       this.outlook = { ...(event as unknown as Outlook), at: record.at, wall: record.wall }
+      return
+    }
+    if (record.subject === 'ends') {
+      this.ends = { low: number(event['low_s']) ?? 0, p50: number(event['p50_s']) ?? 0, high: number(event['high_s']) ?? 0 }
       return
     }
     const gate = this.gates.get(record.subject ?? '')

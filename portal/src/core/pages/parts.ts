@@ -94,7 +94,11 @@ export function lead(app: App, open: OpenRun, insight: Insight): Block {
   const meta: string[] = []
   const binding = model.outlook?.binding
   if (model.verdict === null && binding?.text) meta.push(app.t('now.binds', { text: binding.text }))
-  else if (model.verdict !== null) meta.push(app.t('now.ended', { when: app.words.dateTime(model.wall * 1000) }))
+  if (model.verdict === null && model.ends && !model.paused) {
+    const at = (seconds: number): string => app.words.time((model.beganWall + seconds) * 1000)
+    meta.push(app.t('now.ends', { p50: at(model.ends.p50), low: at(model.ends.low), high: at(model.ends.high) }))
+  }
+  if (model.verdict !== null) meta.push(app.t('now.ended', { when: app.words.dateTime(model.wall * 1000) }))
   app.announce(text)
   return { kind: 'lead', key: 'lead', tone, text, meta, parts: parts(app, model), label: app.t('now.share') }
 }

@@ -4,6 +4,8 @@ import type { App } from '../app/app'
 import type { Block, Field } from '../view/blocks'
 import { phaseLabel, regionFacts } from './parts'
 
+const FAULTS = ['none', 'flaky', 'throttled', 'no-capacity', 'lost-region', 'slow-region', 'lost-worker', 'people', 'storm'] as const
+
 export function clone(app: App, environment: EnvironmentDetail): Block[] {
   const { t } = app
   const key = `clone/${environment.name}`
@@ -35,7 +37,8 @@ export function rehearsal(app: App, environment: EnvironmentDetail): Block[] {
     { key: 'mode', label: t('mode'), type: 'select', value: draft['mode'] ?? '', options: modes },
     { key: 'waves', label: t('waves'), type: 'text', value: draft['waves'] ?? '', placeholder: '25%,75%' },
     { key: 'ceilings', label: t('ceilings'), type: 'text', value: draft['ceilings'] ?? '', placeholder: 'infrastructure=32' },
-    { key: 'runs', label: t('rehearse.worlds'), type: 'number', value: draft['runs'] ?? '10', hint: t('rehearse.worldsHint') },
+    { key: 'faults', label: t('rehearse.faults'), type: 'select', value: draft['faults'] ?? 'none', options: FAULTS.map((value) => ({ value, label: value })) },
+    { key: 'runs', label: t('rehearse.worlds'), type: 'number', value: draft['runs'] ?? '50', hint: t('rehearse.worldsHint') },
   ]
   const busy = draft['busy'] === 'yes'
   const result = app.resources.peek<RehearsalResult>(key)
