@@ -76,7 +76,12 @@ class PostgresqlServer:
         """Stop it: SIGINT ends sessions first, SIGQUIT ends at once as a crash would."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                # As a supervisor does with a server that does not end in time.
+                self._process.send_signal(signal.SIGQUIT)
+                self._process.wait(timeout=60)
             self._process = None
 
     def remove(self) -> None:

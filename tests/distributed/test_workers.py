@@ -18,6 +18,7 @@ import pytest
 from chainfleet.model.errors import InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.distributed.executor import machine_of
 from chainfleet.runtime.distributed.tables import open_tables
 from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
 from chainfleet.runtime.distribution import Distribution, pools_of
@@ -71,6 +72,11 @@ def test_logs_progress_and_outputs_come_back_and_sigterm_ends_what_runs(
     log = environment.state.log("r-deploy", task, 1).read_text()
     assert f"handed out as r-deploy/{task}/1" in log
     assert "done" in log
+    cores, memory_mib, workers = machine_of(database, ["default", "other"])
+    assert workers == 1
+    assert cores >= 1
+    assert memory_mib >= 1024
+    assert machine_of(database, ["other"])[2] == 0
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=15) == 0
     tables = open_tables(database)

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import holder_of
 from chainfleet.model.errors import EnvironmentProblem, InputError, LeaseLost
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
@@ -49,7 +50,7 @@ from chainfleet.runtime.targets import (
     remember_target,
 )
 from chainfleet.runtime.telemetry import Telemetry
-from chainfleet.scheduling.planning import Selection, make_destroy_plan, make_plan, select
+from chainfleet.scheduling.planning import Machine, Selection, make_destroy_plan, make_plan, select
 
 from .steering import tell_running
 from .summary import print_result
@@ -96,7 +97,9 @@ def run_deploy(
         loaded = load(path, cloud.environ)
         loaded.require_environment()
         fleet = scaled(loaded.fleet, cloud.time_scale)
-        plan = make_plan(fleet, loaded.revision, machine=machine(), overrides=policy.overrides(fleet))
+        plan = make_plan(
+            fleet, loaded.revision, machine=_machine(target, state), overrides=policy.overrides(fleet)
+        )
         learned = learned_from(state, fleet.name)
         plan = select(learned.applied(plan), policy.selection())
         if _makes_infrastructure(plan):
@@ -172,7 +175,10 @@ def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: boo
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         fleet = scaled(loaded.fleet, cloud.time_scale)
-        plan = select(make_plan(fleet, loaded.revision, machine=machine()), Selection(only=("verification",)))
+        plan = select(
+            make_plan(fleet, loaded.revision, machine=_machine(target, state)),
+            Selection(only=("verification",)),
+        )
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("verify", run), observers)
@@ -195,7 +201,7 @@ def run_destroy(
         loaded = load(path, cloud.environ)
         loaded.require_environment()
         fleet = scaled(loaded.fleet, cloud.time_scale)
-        plan = make_destroy_plan(make_plan(fleet, loaded.revision, machine=machine()), fleet)
+        plan = make_destroy_plan(make_plan(fleet, loaded.revision, machine=_machine(target, state)), fleet)
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("destroy", run), observers, undo=True)
@@ -212,6 +218,18 @@ def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> i
 
     arguments = ["--state", str(state), "--time-scale", str(time_scale or DEFAULT_TIME_SCALE)]
     return emulate([*arguments, *(["--faults", faults] if faults else [])]) or 0
+
+
+def _machine(options: TargetOptions, state: StateFolder) -> Machine:
+    """What a plan may use: this machine, or all workers of its pools that are there now."""
+    place = state.ledger
+    if options.pools and isinstance(place, Postgres):
+        from chainfleet.runtime.distributed.executor import machine_of
+
+        cores, memory_mib, workers = machine_of(place.url, list(pools_of(options.pools).values()))
+        if workers:
+            return Machine(memory_mib=memory_mib, cores=cores)
+    return machine()
 
 
 def _distribution(path: Path, options: TargetOptions, cloud: Target) -> Distribution | None:
