@@ -373,6 +373,27 @@ def test_feeds_are_compared_with_the_first_chain():
     assert ("chainfleet_oracle_answer", ("chain", "gone")) not in seen
 
 
+def test_a_region_that_could_not_be_reached_once_is_asked_again_soon_and_the_others_stay():
+    network = Network()
+    regions = sorted({teller.region for teller in network.tellers})
+    answers = [{(name, "api-server"): 2e9} for name in regions]
+
+    async def expiries():
+        return answers.pop(0) if answers else {}
+
+    network.collector.sources = Sources(
+        network.tellers, network.collector.sources.addresses, network.collector.sources.read_feeds, expiries
+    )
+    network.collector.feeds_every_s = 0.0
+    for _ in regions:
+        network.chain.grow(1)
+        seen = network.look()
+    known = {
+        tuple(labels) for name, *labels in seen if name == "chainfleet_certificate_expiry_timestamp_seconds"
+    }
+    assert len(known) == len(regions) > 1
+
+
 def test_both_formats_hold_the_catalogue_and_nothing_else():
     async def feeds():
         return (FeedState("mainnet", 3000.0, 7, 1_800_000_000),)

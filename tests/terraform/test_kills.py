@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from chainfleet.drivers.terraform import TerraformDriver, driver, process, states
+from chainfleet.drivers.terraform import TerraformDriver, applying, process, states
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def test_a_lock_that_somebody_holds_is_reported_and_not_broken(
         note = root / ".terraform.tfstate.lock.info"
         lock = {"ID": "1-2-3", "Operation": "OperationTypeApply", "Who": "ops@bastion", "Version": "1.11.4"}
         note.write_text(json.dumps({**lock, "Created": "2026-11-23T20:00:00Z", "Path": "terraform.tfstate"}))
-        monkeypatch.setattr(driver, "_LOCK_WAIT_S", 1)
+        monkeypatch.setattr(applying, "_LOCK_WAIT_S", 1)
         with pytest.raises(TaskFailed, match="ops@bastion") as caught:
             await built_in.change("network", REGION)
         assert caught.value.error_class is ErrorClass.STATE_LOCK

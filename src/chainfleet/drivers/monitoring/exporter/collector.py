@@ -129,9 +129,13 @@ class ChainCollector:
             self._feeds = await self.sources.read_feeds()
 
     async def _look_at_expiries(self, now: float) -> None:
-        if self._expiries_at is None or now - self._expiries_at >= _SELDOM_S:
+        told = {region for region, _ in self._expiries}
+        everywhere = all(validator.region in told for validator in self.sources.validators)
+        # A region that could not be reached once must not be missing for an hour.
+        wait_s = _SELDOM_S if everywhere else self.feeds_every_s
+        if self._expiries_at is None or now - self._expiries_at >= wait_s:
             self._expiries_at = now
-            self._expiries = await self.sources.read_expiries()
+            self._expiries = {**self._expiries, **await self.sources.read_expiries()}
 
     async def _read_blocks(self, verdict: Verdict) -> bool:
         """Count the blocks since the last look, from whoever has them; False if nobody could be read."""
