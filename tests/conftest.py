@@ -39,9 +39,7 @@ def postgresql_module() -> Any:
     return sys.modules[name]
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Any]:
-    """A PostgreSQL that all tests share; those that stop theirs start one of their own."""
+def _server() -> Iterator[Any]:
     module = postgresql_module()
     if module.binaries() is None:
         pytest.skip(f"needs the Debian package {module.PACKAGE}")
@@ -51,17 +49,15 @@ def postgresql() -> Iterator[Any]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """A PostgreSQL that all tests share; those that stop theirs start one of their own."""
+    yield from _server()
 
 
 @pytest.fixture
 def own_postgresql() -> Iterator[Any]:
     """A PostgreSQL that the test may stop and start."""
-    module = postgresql_module()
-    if module.binaries() is None:
-        pytest.skip(f"needs the Debian package {module.PACKAGE}")
-    server = module.PostgresqlServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from _server()
