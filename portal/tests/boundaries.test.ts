@@ -19,7 +19,7 @@ describe('the core', () => {
 
   it.each(core.filter(([path]) => /\/(model|draw|live|i18n|pages|api)\//.test(path)))('%s reaches for no browser global', (_, text) => {
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
-    if (!/\/live\/(feed|worker)\.ts$/.test(_)) expect(code).not.toMatch(/(?<![.\w'])(document|window|localStorage|sessionStorage|location|navigator|fetch\()(?=[.([])/)
+    if (!/\/live\/(feed|worker|stream)\.ts$/.test(_)) expect(code).not.toMatch(/(?<![.\w'])(document|window|localStorage|sessionStorage|location|navigator|fetch\()(?=[.([])/)
     expect(code).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write|eval\(/)
   })
 })

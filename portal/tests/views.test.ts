@@ -7,7 +7,7 @@ import type { World } from '../src/core/app/world'
 import type { EventView, RunExport } from '../src/core/api/types'
 import { mount as mountReact } from '../src/react'
 import { mount as mountVue } from '../src/vue'
-import { canonical } from './canonical'
+import { canonical } from '../e2e/canonical.js'
 import { events, plan, played, RUN } from './recorded'
 
 function contents(records: EventView[]): RunExport {

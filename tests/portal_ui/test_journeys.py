@@ -93,6 +93,11 @@ def test_a_deployment_of_24_regions_is_watched_from_start_to_end(
     assert (opened["complaints"], opened["asked"]) == ([], [])
 
 
+def make_small_environment(server: Server, name: str) -> None:
+    body = {"name": name, "document": small_fleet(), "target": {"emulated": True}}
+    server.api("/environments", method="POST", body=body)
+
+
 @contextmanager
 def emulated_cloud(folder: Path) -> Iterator[client.Running]:
     """A cloud that the test can make trouble in; runs of the environment share it."""
@@ -118,11 +123,7 @@ def test_a_gate_is_approved_a_region_retried_and_a_run_cancelled(server: Server,
 
 def _steer(server: Server, play: Play, framework: str) -> None:
     environment = f"waves-{framework}"
-    server.api(
-        "/environments",
-        method="POST",
-        body={"name": environment, "document": small_fleet(), "target": {"emulated": True}},
-    )
+    make_small_environment(server, environment)
     with emulated_cloud(server.home / environment / "emulator") as cloud:
         fault = {
             "kind": "quota",
@@ -172,11 +173,7 @@ def test_two_people_edit_one_environment(server: Server, play: Play) -> None:
 
 def _edit_by_two(server: Server, play: Play, framework: str) -> None:
     environment = f"shared-{framework}"
-    server.api(
-        "/environments",
-        method="POST",
-        body={"name": environment, "document": small_fleet(), "target": {"emulated": True}},
-    )
+    make_small_environment(server, environment)
     seen = play(
         "conflict", framework, environment=environment, tokens=server.tokens, expected=["412", "422", "400"]
     )

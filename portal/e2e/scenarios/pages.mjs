@@ -1,9 +1,11 @@
 // Every page in light and dark, on a desk and on a phone: axe, requests, structure, pictures for the parity gate.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { canonical } from '../canonical.js'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const canonical = readFileSync(new URL('../canonical.js', import.meta.url), 'utf8')
+// As text, because the page knows nothing of this file.
+const whole = `(${canonical})(document.querySelector('.shell'))`
 
 export default async function ({ person, options }) {
   const pages = {}
@@ -13,7 +15,7 @@ export default async function ({ person, options }) {
     for (const [name, hash] of Object.entries(options.pages)) {
       await page.goto(`${options.base}/ui/${options.framework}/#/${hash}`)
       await settled(page)
-      const seen = { html: await page.evaluate(canonical), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
+      const seen = { html: await page.evaluate(whole), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
       seen.picture = `${options.shots}/${name}-${colorScheme}-${options.framework}.png`
       await picture(page, seen.picture)
       // The title may be a quarter of a second behind (see browser.ts), a picture takes longer.
@@ -41,7 +43,7 @@ async function settled(page) {
   await page.waitForFunction(() => document.querySelector('main h1') && !/Loading …/.test(document.querySelector('main').innerText) && [...document.querySelectorAll('.panel')].every((panel) => panel.firstChild))
   let before = ''
   for (let i = 0; i < 40; i++) {
-    const now = await page.evaluate(canonical)
+    const now = await page.evaluate(whole)
     if (now === before) return
     before = now
     await page.waitForTimeout(60)

@@ -266,7 +266,9 @@ export class App implements Readable<ShellModel> {
 
   get environmentName(): string {
     const known = this.resources.peek<EnvironmentSummary[]>('environments') ?? []
-    const wanted = this.route.query['env'] ?? this.preferences.environment
+    // On an environment's own page it is the one that is meant.
+    const own = this.route.path[0] === 'environments' ? this.route.path[1] : undefined
+    const wanted = known.some(({ name }) => name === own) ? own : (this.route.query['env'] ?? this.preferences.environment)
     return known.find(({ name }) => name === wanted)?.name ?? known.find(({ archived }) => !archived)?.name ?? known[0]?.name ?? ''
   }
 

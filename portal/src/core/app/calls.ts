@@ -60,7 +60,11 @@ function overlayCalls(app: App): Calls {
     copy: ([text = '']) => void app.world.copy(text).then(() => app.toast('good', app.t('copied')), () => app.toast('bad', app.t('notCopied'))),
     environment: (_, name) => {
       app.prefer({ environment: name })
-      app.setQuery({ env: name })
+      const [page, own, tab] = app.route.path
+      const away = page === 'runs' && own !== undefined
+      if (page === 'environments' && own) app.go(app.link(['environments', name, tab ?? 'form'], { env: name }))
+      else if (away || page === 'compare') app.go(app.link(['runs'], { env: name }))
+      else app.setQuery({ env: name })
     },
     framework: ([name = '']) => app.world.switchFramework(name),
   }

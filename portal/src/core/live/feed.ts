@@ -1,6 +1,7 @@
 /** A tab's side of the hub: records of one environment without a gap, and how fresh they are. */
 import type { EventView } from '../api/types'
 import { Store } from '../util/store'
+import { realWorld } from './stream'
 import { Hub, type FromHub, type ToHub } from './hub'
 
 export type LinkState = 'connecting' | 'live' | 'stale' | 'signed-out' | 'refused' | 'offline'
@@ -139,13 +140,7 @@ export function connectHub(workerUrl: () => string | URL): Connect {
 }
 
 function connectHere(receive: (message: FromHub) => void): Connection {
-  const hub = new Hub({
-    fetch: (...args) => fetch(...args),
-    random: () => Math.random(),
-    now: () => Date.now(),
-    setTimeout: (callback, ms) => setTimeout(callback, ms),
-    clearTimeout: (timer) => clearTimeout(timer as number),
-  })
+  const hub = new Hub(realWorld)
   const port = { postMessage: receive }
   return { send: (message) => hub.receive(port, message) }
 }

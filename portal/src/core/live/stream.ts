@@ -21,6 +21,15 @@ export interface Surroundings {
   clearTimeout(timer: unknown): void
 }
 
+/** Of a page or a worker. */
+export const realWorld: Surroundings = {
+  fetch: (...args) => fetch(...args),
+  random: () => Math.random(),
+  now: () => Date.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer as number),
+}
+
 const SILENCE_MS = 45_000
 const FATAL = new Set([400, 401, 403, 404, 410])
 export const backoffMs = (attempt: number, random: number): number => random * Math.min(30_000, 1000 * 2 ** attempt)

@@ -1,14 +1,9 @@
 /** The SharedWorker around the hub; tabs that vanish without a word are dropped when their lock is released. */
 import { Hub, type ToHub } from './hub'
+import { realWorld } from './stream'
 
 const scope = globalThis as unknown as { onconnect: ((event: MessageEvent) => void) | null }
-const hub = new Hub({
-  fetch: (...args) => fetch(...args),
-  random: () => Math.random(),
-  now: () => Date.now(),
-  setTimeout: (callback, ms) => setTimeout(callback, ms),
-  clearTimeout: (timer) => clearTimeout(timer as number),
-})
+const hub = new Hub(realWorld)
 
 scope.onconnect = (event) => {
   const port = event.ports[0]!

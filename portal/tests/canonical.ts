@@ -1,9 +1,0 @@
-/** A page as text in which only what means something differs: no comments, attributes in order, no empty text. */
-export function canonical(node: Node, depth = 0): string {
-  const pad = '\n' + ' '.repeat(depth)
-  if (node.nodeType === 3) return node.textContent ? pad + JSON.stringify(node.textContent) : ''
-  if (node.nodeType !== 1) return ''
-  const el = node as Element
-  const attributes = [...el.attributes].filter(({ name, value }) => !(name === 'style' && value === '')).map(({ name, value }) => ` ${name}=${JSON.stringify(value)}`).sort().join('')
-  return `${pad}<${el.tagName.toLowerCase()}${attributes}>${[...el.childNodes].map((child) => canonical(child, depth + 1)).join('')}`
-}
