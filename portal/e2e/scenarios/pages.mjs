@@ -18,8 +18,7 @@ export default async function ({ person, options }) {
       const seen = { html: await page.evaluate(whole), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
       seen.picture = `${options.shots}/${name}-${colorScheme}-${options.framework}.png`
       await picture(page, seen.picture)
-      // The title may be a quarter of a second behind (see browser.ts), a picture takes longer.
-      seen.title = await page.title()
+      seen.title = await settledTitle(page)
       // Where the documents are equal, one build's findings are the other's.
       if (options.axe) seen.axe = await check(page)
       pages[`${name} ${colorScheme}`] = seen
@@ -72,4 +71,16 @@ async function check(page) {
   await session.detach()
   if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? 'axe failed')
   return JSON.parse(result.value)
+}
+
+/** The title once it stands still: it follows a quarter of a second behind (see browser.ts), on a busy machine longer. */
+async function settledTitle(page) {
+  let before = ''
+  for (let look = 0; look < 20; look += 1) {
+    const title = await page.title()
+    if (title === before && look >= 3) return title
+    before = title
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+  return before
 }
