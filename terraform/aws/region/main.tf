@@ -261,5 +261,8 @@ resource "aws_eks_addon" "addon" {
   service_account_role_arn = each.value.role
   configuration_values     = each.value.values
 
+  # A new cluster comes with copies of the first three that nobody manages; the add-on takes their place.
+  resolve_conflicts_on_create = "OVERWRITE"
+
   depends_on = [aws_eks_node_group.pool]
 }

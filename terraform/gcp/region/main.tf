@@ -2,9 +2,13 @@ locals {
   # Google's names have 30 characters at most.
   short = substr("${var.prefix}-${substr(sha256("${var.prefix}-${var.region}"), 0, 6)}", 0, 24)
 
-  # One of 42 windows: seven days by six windows of four hours, as in the other clouds.
-  maintenance_day  = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"][var.maintenance_slot % 7]
-  maintenance_hour = 4 * (floor(var.maintenance_slot / 7) % 6)
+  # Starts at one of 42 times: seven days by six windows of four hours, as in the other clouds. GKE refuses a policy
+  # that leaves less than 48 hours of maintenance in 32 days, so a weekly window has to last twelve.
+  maintenance_day   = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"][var.maintenance_slot % 7]
+  maintenance_start = format("2026-01-01T%02d:00:00Z", 4 * (floor(var.maintenance_slot / 7) % 6))
+
+  # A regional pool has its count in every zone; GKE takes three of the region's where none are named.
+  zone_count = length(var.zones) == 0 ? 3 : length(var.zones)
 
   pools = {
     system     = { nodes = var.system_nodes, size = var.system_vm_size, labels = {}, taint = "components.gke.io/gke-managed-components", tags = [] }
@@ -145,8 +149,8 @@ resource "google_container_cluster" "cluster" {
 
   maintenance_policy {
     recurring_window {
-      start_time = format("2026-01-01T%02d:00:00Z", local.maintenance_hour)
-      end_time   = format("2026-01-01T%02d:00:00Z", local.maintenance_hour + 4 == 24 ? 23 : local.maintenance_hour + 4)
+      start_time = local.maintenance_start
+      end_time   = timeadd(local.maintenance_start, "12h")
       recurrence = "FREQ=WEEKLY;BYDAY=${local.maintenance_day}"
     }
   }
@@ -178,14 +182,12 @@ resource "google_container_node_pool" "pool" {
   cluster  = google_container_cluster.cluster.id
   location = var.region
 
-  # A regional pool has its count in every zone; the whole is what is asked for.
-  total_min_node_count = null
-  node_count           = null
-  initial_node_count   = max(1, ceil(each.value.nodes / max(1, length(var.zones))))
+  # One zone's share of what is asked for; the autoscaler then sees to the whole.
+  initial_node_count = ceil(each.value.nodes / local.zone_count)
 
   autoscaling {
     total_min_node_count = each.value.nodes
-    total_max_node_count = each.value.nodes + 1
+    total_max_node_count = local.zone_count * ceil(each.value.nodes / local.zone_count) + 1
     location_policy      = "BALANCED"
   }
 

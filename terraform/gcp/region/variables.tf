@@ -142,7 +142,7 @@ variable "service_cidr" {
 }
 
 variable "maintenance_slot" {
-  description = "Which of the 42 weekly four-hour maintenance windows the region takes; different for every region of a fleet, so that upgrades never cost the chain its quorum."
+  description = "Which of 42 times a week the region's maintenance window of twelve hours starts at (GKE refuses shorter weekly ones); different for every region of a fleet, so that few regions are upgraded at once."
   type        = number
   default     = 0
 
