@@ -17,7 +17,7 @@ from chainfleet.model.task import Phase, Task
 DriverOf = Callable[[Task], Awaitable[Driver]]
 
 _CLUSTER = ("azure.identity", "azure.core.rest", "lightkube", "chainfleet.drivers.kubernetes.client")
-_DRIVERS = {
+DRIVERS = {
     Phase.INFRASTRUCTURE: (
         "chainfleet.drivers.terraform",
         "TerraformDriver",
@@ -33,6 +33,7 @@ _DRIVERS = {
     Phase.MONITORING: ("chainfleet.drivers.monitoring", "MonitoringDriver", _CLUSTER),
     Phase.VERIFICATION: ("chainfleet.drivers.verification", "VerificationDriver", ("eth_abi", *_CLUSTER)),
 }
+"""Of each phase: where its driver is, its class, and the libraries that are imported with it."""
 
 
 class Drivers:
@@ -57,7 +58,7 @@ class Drivers:
 
 
 def _make(phase: Phase) -> Driver:
-    module, name, libraries = _DRIVERS[phase]
+    module, name, libraries = DRIVERS[phase]
     driver = cast("Driver", getattr(import_module(module), name)())
     for library in libraries:
         import_module(library)
