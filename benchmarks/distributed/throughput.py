@@ -18,8 +18,6 @@ from pathlib import Path
 TESTS = Path(__file__).parents[2] / "tests"
 sys.path[:0] = [str(TESTS)]
 
-from postgresql_server import PostgresqlServer  # noqa: E402
-
 from chainfleet.ledger.database import Place, Postgres  # noqa: E402
 from chainfleet.ledger.store import Entry, Ledger  # noqa: E402
 from chainfleet.model.fleet_file import load_fleet  # noqa: E402
@@ -28,6 +26,7 @@ from chainfleet.runtime.distribution import Distribution  # noqa: E402
 from chainfleet.runtime.operations import open_environment, start_run  # noqa: E402
 from chainfleet.runtime.state import StateFolder  # noqa: E402
 from chainfleet.scheduling.planning import make_plan  # noqa: E402
+from postgresql_server import PostgresqlServer  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 PROGRAMS = TESTS / "distributed" / "programs.py"
@@ -45,7 +44,9 @@ def events(place: Place, count: int = 40_000) -> float:
     return count / took
 
 
-def run_on_workers(server: PostgresqlServer, workers: int, tasks: int, chained: bool, seconds: str) -> tuple[float, float, list[float]]:
+def run_on_workers(
+    server: PostgresqlServer, workers: int, tasks: int, chained: bool, seconds: str
+) -> tuple[float, float, list[float]]:
     """Wall seconds, coordinator's CPU seconds, and seconds of each attempt by the coordinator's own clock."""
     fleet = load_fleet(str(EXAMPLE), lambda _: EXAMPLE.read_text(), {}).fleet
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +55,10 @@ def run_on_workers(server: PostgresqlServer, workers: int, tasks: int, chained: 
         name = f"b{time.monotonic_ns()}"
         arguments = ["worker", server.url, str(home), str(world), seconds, "10"]
         slots = {**os.environ, "SLOTS": str(max(8, -(-tasks // workers)) if seconds != "0" else 32)}
-        processes = [subprocess.Popen([sys.executable, PROGRAMS, *arguments], stdout=subprocess.DEVNULL, env=slots) for _ in range(workers)]
+        processes = [
+            subprocess.Popen([sys.executable, PROGRAMS, *arguments], stdout=subprocess.DEVNULL, env=slots)
+            for _ in range(workers)
+        ]
         time.sleep(4)
         plan = _plan(make_plan(fleet, "r"), tasks, chained=chained)
         try:
@@ -76,7 +80,11 @@ def _plan(plan: Plan, count: int, *, chained: bool) -> Plan:
     first = replace(plan.tasks[0], region=None) if plan.tasks else Task("besu/t/0", Phase.BESU)
     tasks = tuple(
         replace(
-            first, id=f"besu/t/{n}", phase=Phase.BESU, after=(f"besu/t/{n - 1}",) if chained and n else (), demands=()
+            first,
+            id=f"besu/t/{n}",
+            phase=Phase.BESU,
+            after=(f"besu/t/{n - 1}",) if chained and n else (),
+            demands=(),
         )
         for n in range(count)
     )
@@ -91,15 +99,26 @@ def main() -> None:
             lite = [events(Path(folder) / f"{n}.db") for n in range(3)]
         big = [events(Postgres(server.url, f"bench{n}")) for n in range(3)]
         print(f"load {os.getloadavg()[0]:.1f}")
-        print(f"ledger events/s: SQLite {statistics.median(lite):,.0f}, PostgreSQL {statistics.median(big):,.0f}", flush=True)
+        print(
+            f"ledger events/s: SQLite {statistics.median(lite):,.0f}, PostgreSQL {statistics.median(big):,.0f}",
+            flush=True,
+        )
         _, _, spans = run_on_workers(server, 1, 60, True, "0")
         spans.sort()
-        print(f"start to end of an empty attempt, idle pool: P50 {spans[30] * 1e3:.0f} ms, P95 {spans[57] * 1e3:.0f} ms", flush=True)
+        print(
+            f"start to end of an empty attempt, idle pool: P50 {spans[30] * 1e3:.0f} ms, P95 {spans[57] * 1e3:.0f} ms",
+            flush=True,
+        )
         for workers in (1, 2, 4):
             took, cpu, _ = run_on_workers(server, workers, 400, False, "0")
-            print(f"{workers} workers: {400 / took:.0f} empty tasks/s, coordinator {cpu:.1f} CPU-s", flush=True)
+            print(
+                f"{workers} workers: {400 / took:.0f} empty tasks/s, coordinator {cpu:.1f} CPU-s", flush=True
+            )
         took, cpu, _ = run_on_workers(server, 2, 1000, False, "10")
-        print(f"1,000 tasks of 2-18 s at once: {took:.1f} s, coordinator {cpu:.1f} CPU-s ({cpu / took:.0%} of a core)", flush=True)
+        print(
+            f"1,000 tasks of 2-18 s at once: {took:.1f} s, coordinator {cpu:.1f} CPU-s ({cpu / took:.0%} of a core)",
+            flush=True,
+        )
     finally:
         server.remove()
 

@@ -32,7 +32,7 @@ from chainfleet.model.region import region_set
 SAMPLE_S = 0.2
 
 
-def write_root(folder: Path, stage: str, values: dict[str, dict[str, Any]], prefix: str) -> None:
+def write_root(folder: Path, stage: str, values: dict[str, dict[str, Any]]) -> None:
     """A root that makes the stage of these regions through the module, without the module's own provider block."""
     module = folder / stage
     module.mkdir(parents=True)
@@ -108,7 +108,7 @@ def deploy(cloud: Running, names: Sequence[str], size: int, folder: Path, prefix
             name: {**account, "region": name, "cidr": f"10.{names.index(name)}.0.0/16", "validators": 2}
             for name in groups[index]
         }
-        write_root(folder / f"network-{index}", "network", network, prefix)
+        write_root(folder / f"network-{index}", "network", network)
         made = apply(folder / f"network-{index}", environ)
         passed_on = ("group", "node_subnet_ids", "pod_subnet_ids", "egress_public_ip_id")
         region = {
@@ -120,7 +120,7 @@ def deploy(cloud: Running, names: Sequence[str], size: int, folder: Path, prefix
             }
             for name in groups[index]
         }
-        write_root(folder / f"region-{index}", "region", region, prefix)
+        write_root(folder / f"region-{index}", "region", region)
         apply(folder / f"region-{index}", environ)
 
     with ThreadPoolExecutor(len(groups)) as threads:

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 
 from ortools.sat.python import cp_model
 
-problem = json.load(open(sys.argv[1]))
+problem = json.loads(Path(sys.argv[1]).read_text())
 model = cp_model.CpModel()
 horizon = sum(duration for duration, _, _ in problem["tasks"])
 starts, ends, users = [], [], {}

@@ -3,10 +3,11 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 from dask.distributed import Client, LocalCluster
 
-graph = json.load(open(sys.argv[1]))
+graph = json.loads(Path(sys.argv[1]).read_text())
 
 
 def work(seconds, *_):

@@ -7,10 +7,11 @@ import sqlite3
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from dbos import DBOS
 
-graph = json.load(open(sys.argv[1]))
+graph = json.loads(Path(sys.argv[1]).read_text())
 
 
 @DBOS.step()
@@ -35,7 +36,7 @@ async def everything():
 
 
 async def main(folder):
-    path = os.path.join(folder, "dbos.db")
+    path = Path(folder) / "dbos.db"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     DBOS(config={"name": "bench-graph", "system_database_url": f"sqlite:///{path}", "log_level": "CRITICAL"})

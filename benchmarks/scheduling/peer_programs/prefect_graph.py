@@ -4,11 +4,12 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
 
 from prefect import flow, task
 from prefect.task_runners import ThreadPoolTaskRunner
 
-graph = json.load(open(sys.argv[1]))
+graph = json.loads(Path(sys.argv[1]).read_text())
 logging.disable(logging.CRITICAL)
 
 
