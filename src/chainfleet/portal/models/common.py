@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from chainfleet.model.fleet import Name
+from chainfleet.model.fleet_parts import Name
 
 T = TypeVar("T")
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from chainfleet.model.event import TaskState, Verdict
-from chainfleet.model.task import LimitKind, Mode, Phase, TaskKind
+from chainfleet.model.task import LimitKind, Mode, Phase
 from chainfleet.scheduling.observing import BottleneckKind
 
 from .common import At, Given, Reason, RunName, Sequence, TaskId, Told, Wall
+from .run_records import EventView, PlanView, SpansView
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -241,131 +242,6 @@ class RunDetail(RunSummary):
     command: str = Field("", description="The command that starts such a run.")
 
 
-class TaskView(Told):
-    """One task of a run."""
-
-    id: TaskId
-    phase: Phase
-    kind: TaskKind
-    region: str | None = None
-    wave: int | None = None
-    state: TaskState
-    reason: str = ""
-    attempts: int = 0
-    since_at: At = 0.0
-    retry_at: At | None = None
-    seconds: float = Field(0.0, description="Duration of the last attempt so far.")
-    median_s: float = Field(0.0, description="Expected duration of an attempt.")
-
-
-class PlanNode(Told):
-    """One task of a plan with its place in a drawing of the graph."""
-
-    id: TaskId
-    phase: Phase
-    kind: TaskKind
-    region: str | None = None
-    wave: int | None = None
-    needs: list[TaskId] = []
-    after: list[TaskId] = []
-    at_least: int | None = None
-    median_s: float = 0.0
-    layer: int = Field(description="Column in a drawing: longest path from the start, in tasks.")
-    place: int = Field(description="Row in that column.")
-
-
-class LimitOfPlan(Told):
-    """A limit that the plan's tasks draw from."""
-
-    name: str
-    kind: LimitKind
-    capacity: float
-    rate_per_s: float = 0.0
-
-
-class PlanView(Told):
-    """A plan as a graph."""
-
-    fleet: str
-    revision: str
-    mode: Mode
-    waves: list[list[str]]
-    limits: list[LimitOfPlan]
-    nodes: list[PlanNode]
-    edges: int
-    lower_bound_s: float = Field(description="No run of this plan can be faster.")
-    bound_by: str
-    command: str = ""
-
-
-class SpanView(Told):
-    """One attempt in time."""
-
-    task: TaskId
-    region: str | None = None
-    phase: Phase
-    attempt: int
-    start: At
-    end: At | None = None
-    ok: bool = False
-    changed: bool = False
-    error: str = ""
-    error_class: str = ""
-    critical: bool = Field(False, description="Whether it lies on the critical path.")
-
-
-class SpansView(Told):
-    """The Gantt chart's data."""
-
-    seq: Sequence
-    last_at: At
-    spans: list[SpanView]
-    critical: list[TaskId] = Field(
-        description="The chain of tasks that determined the end so far, first to last."
-    )
-
-
-class LogLine(Told):
-    """One line of a log."""
-
-    task: TaskId
-    attempt: int
-    number: int
-    text: str
-
-
-class LogPage(Told):
-    """Lines of a log."""
-
-    lines: list[LogLine]
-    next: str | None = None
-    over: bool = Field(description="Whether the attempt is over, so that nothing will follow.")
-    attempts: list[int] = []
-
-
-class EventView(Told):
-    """One record of the ledger, as on the stream."""
-
-    environment: str
-    seq: Sequence
-    run: str = Field(description="Empty for what concerns the environment and no run.")
-    at: At
-    wall: Wall
-    kind: Literal["record", "outputs", "note", "request", "environment"]
-    subject: str = Field("", description="Task id, or what a note is about.")
-    event: dict[str, Any] = Field(
-        description="For kind `record`: `type` and the fields of the ledger's record."
-    )
-
-
-class EventPage(Told):
-    """Records after a sequence number."""
-
-    events: list[EventView]
-    head: Sequence
-    next: Sequence = Field(description="Ask on with `since` set to this.")
-
-
 class PhaseComparison(Told):
     """One region and phase in two runs."""
 
@@ -396,55 +272,3 @@ class RunExport(Told):
     plan: PlanView
     spans: SpansView
     events: list[EventView]
-
-
-class RehearsalGiven(PolicyGiven):
-    """A rehearsal: the same scheduler under a virtual clock."""
-
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
-    runs: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="How many worlds to rehearse in.")
-    faults: Literal[
-        "none",
-        "flaky",
-        "throttled",
-        "no-capacity",
-        "lost-region",
-        "slow-region",
-        "lost-worker",
-        "people",
-        "storm",
-    ] = Field("none", description="What goes wrong in them.")
-
-
-class PathStep(Told):
-    """One step of the critical path."""
-
-    task: TaskId
-    start: float
-    end: float
-    wait: str = Field("", description="What it waited for, where the step is a wait.")
-
-
-class PhaseSpan(Told):
-    """When a phase begins and ends."""
-
-    phase: Phase
-    start: float
-    end: float
-
-
-class RehearsalResult(Told):
-    """How long a run would take, and what binds it."""
-
-    p50_s: float
-    p90_s: float
-    lower_bound_s: float
-    bound_by: dict[str, float] = Field(description="Seconds of the median run by what its critical path did.")
-    phases: list[PhaseSpan]
-    critical_path: list[PathStep]
-    attempts: int
-    throttled: int
-    forecast: dict[str, Any] = Field(
-        {}, description="The whole forecast of the mode, as `chainfleet rehearse --json` gives it."
-    )
-    command: str = ""

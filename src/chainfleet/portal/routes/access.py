@@ -107,10 +107,10 @@ def list_audit(
     portal: PortalHere,
     limit: Limit = 100,
     cursor: Cursor = None,
-    actor: Annotated[str | None, Query(max_length=100)] = None,
-    environment: Annotated[str | None, Query(max_length=60)] = None,
-    action: Annotated[str | None, Query(max_length=60)] = None,
-    result: Literal["done", "denied", "failed"] | None = None,
+    actor: Annotated[str | None, Query(max_length=100, description="Only what they did.")] = None,
+    environment: Annotated[str | None, Query(max_length=60, description="Only of that environment.")] = None,
+    action: Annotated[str | None, Query(max_length=60, description="Only that kind of thing.")] = None,
+    result: Annotated[Literal["done", "denied", "failed"] | None, Query(description="How it ended.")] = None,
 ) -> Page[AuditEntry]:
     """Who did what, newest first."""
     wanted = {"actor": actor, "environment": environment, "action": action, "result": result}
@@ -131,7 +131,12 @@ def check_audit(portal: PortalHere) -> AuditCheck:
 @route(router, "GET", "/audit/export", permission=Permission.AUDIT, response_class=Response,
        responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}},
                                     "text/csv": {"schema": {"type": "string"}}}}})  # fmt: skip
-def export_audit(portal: PortalHere, form: Annotated[Literal["jsonl", "csv"], Query()] = "jsonl") -> Response:
+def export_audit(
+    portal: PortalHere,
+    form: Annotated[
+        Literal["jsonl", "csv"], Query(description="A JSON object a line, or a table.")
+    ] = "jsonl",
+) -> Response:
     """The whole audit log as a file."""
     text, media_type = exported(portal.store, form)
     headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}

@@ -45,7 +45,9 @@ from ..models.environments import (
     RevisionDiff,
     RevisionSummary,
 )
-from ..models.runs import PlanView, PolicyGiven, RehearsalGiven, RehearsalResult
+from ..models.rehearsals import RehearsalGiven, RehearsalResult
+from ..models.run_records import PlanView
+from ..models.runs import PolicyGiven
 from ..permissions import Permission
 from ..principals import Principal
 from ..problems import ProblemError
@@ -88,8 +90,8 @@ def list_environments(
     caller: Caller,
     limit: Limit = 100,
     cursor: Cursor = None,
-    archived: bool = False,
-    query: Annotated[str, Query(max_length=100)] = "",
+    archived: Annotated[bool, Query(description="Those that were put away, instead.")] = False,
+    query: Annotated[str, Query(max_length=100, description="Only names that contain it.")] = "",
 ) -> Page[EnvironmentSummary]:
     """Environments by name."""
     desks = [
@@ -230,7 +232,11 @@ def get_revision(desk: DeskHere, number: Number) -> Revision:
 
 @route(router, "GET", "/environments/{environment}/revisions/{number}/diff", permission=Permission.READ,
        problems=(404,))  # fmt: skip
-def diff_revisions(desk: DeskHere, number: Number, to: Annotated[int, Query(ge=1, le=10**9)]) -> RevisionDiff:
+def diff_revisions(
+    desk: DeskHere,
+    number: Number,
+    to: Annotated[int, Query(ge=1, le=10**9, description="Number of the other revision.")],
+) -> RevisionDiff:
     """How revision `to` differs from this one."""
     (_, a), (_, b) = revision(desk, number), revision(desk, to)
     text, changes = difference(a, b)
@@ -277,9 +283,11 @@ def get_fleet_schema() -> dict[str, Any]:
 
 @route(router, "GET", "/fleets/template", permission=Permission.READ)
 def get_fleet_template(
-    name: Annotated[str, Query(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")] = "my-chain",
-    chain_id: Annotated[int, Query(ge=1, le=2**53)] = 1138,
-    regions: Annotated[int, Query(ge=2, le=31)] = 24,
+    name: Annotated[
+        str, Query(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$", description="Name of the fleet.")
+    ] = "my-chain",
+    chain_id: Annotated[int, Query(ge=1, le=2**53, description="Its chain id.")] = 1138,
+    regions: Annotated[int, Query(ge=2, le=31, description="How many recommended regions.")] = 24,
 ) -> FleetTemplate:
     """A fleet file to start from."""
     return FleetTemplate(document=new_fleet(name, chain_id, regions))

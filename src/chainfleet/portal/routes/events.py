@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Header, Query, Response
 
 from ..models.common import EnvironmentName
-from ..models.runs import EventPage
+from ..models.run_records import EventPage
 from ..permissions import Permission
 from ..problems import ProblemError
 from ..runs.events import events_page
@@ -31,11 +31,15 @@ router = new_router("events")
 async def stream_events(
     portal: PortalHere,
     caller: Caller,
-    environment: Annotated[list[EnvironmentName], Query(min_length=1, max_length=20)],
+    environment: Annotated[
+        list[EnvironmentName], Query(min_length=1, max_length=20, description="Names (repeatable).")
+    ],
     since: Annotated[
         str | None, Query(max_length=2000, description="An `id` of the stream; live if left out.")
     ] = None,
-    last_event_id: Annotated[str | None, Header(max_length=2000)] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=2000, description="The `id` seen last; counts more than `since`.")
+    ] = None,
 ) -> Response:
     """Server-sent events of one or more environments. See the contract for the frames."""
     names = list(dict.fromkeys(environment))
@@ -49,7 +53,7 @@ async def stream_events(
 def list_environment_events(
     desk: DeskHere,
     since: Since = 0,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Most records.")] = 500,
 ) -> EventPage:
     """The same records page by page, where a stream is not possible."""
     head = desk.ledger.head()

@@ -88,9 +88,9 @@ async def start_login(portal: PortalHere, given: LoginGiven) -> LoginStarted:
 )
 async def finish_login(
     portal: PortalHere,
-    state: Annotated[str, Query(max_length=200)] = "",
-    code: Annotated[str, Query(max_length=4000)] = "",
-    error: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=200, description="What was sent to the issuer.")] = "",
+    code: Annotated[str, Query(max_length=4000, description="The issuer's code.")] = "",
+    error: Annotated[str, Query(max_length=200, description="Why the issuer refused.")] = "",
 ) -> Response:
     """Where the issuer sends the browser back to; goes on to `/#t=CODE`."""
     where = await _oidc(portal).finish(state, code, error)

@@ -61,13 +61,20 @@ def get_monitoring_history(
 
 
 @route(router, "GET", "/environments/{environment}/limits", permission=Permission.READ, problems=(404,))
-def get_limits(desk: DeskHere, points: Annotated[int, Query(ge=0, le=600)] = 120) -> LimitsView:
+def get_limits(
+    desk: DeskHere,
+    points: Annotated[int, Query(ge=0, le=600, description="Most points of history.")] = 120,
+) -> LimitsView:
     """Limits, queue and slots of the running or last run, with history."""
     return limits_view(desk, points)
 
 
 @route(router, "GET", "/regions", permission=Permission.READ)
-def list_regions(portal: PortalHere, caller: Caller, cloud: Cloud | None = None) -> Page[RegionFactsView]:
+def list_regions(
+    portal: PortalHere,
+    caller: Caller,
+    cloud: Annotated[Cloud | None, Query(description="Only of that cloud.")] = None,
+) -> Page[RegionFactsView]:
     """Regions that a fleet can name, and those that environments name."""
     found = regions(portal.registry.desks(caller), cloud)
     return as_page(found, None, len(found))
@@ -77,7 +84,10 @@ def list_regions(portal: PortalHere, caller: Caller, cloud: Cloud | None = None)
 def get_region(
     portal: PortalHere,
     caller: Caller,
-    region: Annotated[str, Path(min_length=1, max_length=60, pattern=r"^[a-z0-9-]+$")],
+    region: Annotated[
+        str,
+        Path(min_length=1, max_length=60, pattern=r"^[a-z0-9-]+$", description="As its cloud writes it."),
+    ],
 ) -> RegionDetail:
     """A region with its past."""
     return region_detail(portal.registry.desks(caller), region)

@@ -16,21 +16,16 @@ from chainfleet.model.task import Estimate, Phase
 from ..cursors import as_page
 from ..environments.desk import Book, Desk
 from ..models.common import Page, RunName
+from ..models.run_records import EventPage, LogLine, LogPage, PlanView, SpansView, TaskView
 from ..models.runs import (
     ActionGiven,
     ActionTaken,
-    EventPage,
-    LogLine,
-    LogPage,
-    PlanView,
     RunAction,
     RunComparison,
     RunDetail,
     RunExport,
     RunGiven,
     RunSummary,
-    SpansView,
-    TaskView,
 )
 from ..permissions import Permission
 from ..principals import Principal
@@ -116,10 +111,10 @@ def list_tasks(
     desk: DeskHere,
     portal: PortalHere,
     run: RunPath,
-    region: Annotated[str | None, Query(max_length=60)] = None,
-    phase: Phase | None = None,
-    state: TaskState | None = None,
-    query: Annotated[str, Query(max_length=100)] = "",
+    region: Annotated[str | None, Query(max_length=60, description="Only of that region.")] = None,
+    phase: Annotated[Phase | None, Query(description="Only of that phase.")] = None,
+    state: Annotated[TaskState | None, Query(description="Only in that state.")] = None,
+    query: Annotated[str, Query(max_length=100, description="Only ids that contain it.")] = "",
     limit: Limit = 200,
     cursor: Cursor = None,
 ) -> Page[TaskView]:
@@ -165,8 +160,8 @@ def list_events(
     desk: DeskHere,
     run: RunPath,
     since: Since = 0,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
-    region: Annotated[str | None, Query(max_length=60)] = None,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Most records.")] = 500,
+    region: Annotated[str | None, Query(max_length=60, description="Only of that region.")] = None,
     type_: Annotated[str | None, Query(alias="type", max_length=40, description="Type of record.")] = None,
 ) -> EventPage:
     """The run's records after a sequence number; for replay, and instead of the stream."""
@@ -179,11 +174,11 @@ def get_logs(
     desk: DeskHere,
     portal: PortalHere,
     run: RunPath,
-    task: Annotated[str, Query(min_length=1, max_length=200)],
+    task: Annotated[str, Query(min_length=1, max_length=200, description="Id of the task.")],
     attempt: Annotated[int | None, Query(ge=1, le=10_000, description="The last one if left out.")] = None,
     query: Annotated[str, Query(max_length=200, description="Only lines that contain this text.")] = "",
     tail: Annotated[bool, Query(description="Begin with the last lines.")] = False,
-    limit: Annotated[int, Query(ge=1, le=2000)] = 500,
+    limit: Annotated[int, Query(ge=1, le=2000, description="Most lines.")] = 500,
     cursor: Cursor = None,
 ) -> LogPage:
     """Lines of an attempt's log; follow it by asking on with `next`."""
@@ -206,8 +201,8 @@ def get_logs(
 def get_raw_log(
     desk: DeskHere,
     run: RunPath,
-    task: Annotated[str, Query(min_length=1, max_length=200)],
-    attempt: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+    task: Annotated[str, Query(min_length=1, max_length=200, description="Id of the task.")],
+    attempt: Annotated[int | None, Query(ge=1, le=10_000, description="The last one if left out.")] = None,
 ) -> Response:
     """An attempt's whole log as text."""
     path, number = path_of(desk, desk.book(run), task, attempt)
@@ -255,7 +250,7 @@ async def act_on_run(
     caller: Caller,
     request: Request,
     run: RunPath,
-    action: Annotated[RunAction, Path()],
+    action: Annotated[RunAction, Path(description="What is asked.")],
     given: ActionGiven,
     idempotency_key: IdempotencyKey = None,
 ) -> ActionTaken:

@@ -12,17 +12,8 @@ from chainfleet.runtime.report import critical_chain
 from chainfleet.scheduling.bounds import lower_bound
 
 from ..environments.desk import Book
-from ..models.runs import (
-    LimitOfPlan,
-    PhaseComparison,
-    PlanNode,
-    PlanView,
-    RunComparison,
-    RunSummary,
-    SpansView,
-    SpanView,
-    TaskView,
-)
+from ..models.run_records import LimitOfPlan, PlanNode, PlanView, SpansView, SpanView, TaskView
+from ..models.runs import PhaseComparison, RunComparison, RunSummary
 from .view import PortalView
 
 

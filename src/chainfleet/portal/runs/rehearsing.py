@@ -12,7 +12,7 @@ from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import PolicyOptions
 from chainfleet.scheduling.forecast import Question, forecast
 
-from ..models.runs import PathStep, PhaseSpan, RehearsalGiven, RehearsalResult
+from ..models.rehearsals import PathStep, PhaseSpan, RehearsalGiven, RehearsalResult
 
 
 def rehearsed(

@@ -1,0 +1,64 @@
+"""Rehearsals: what is asked, and what they say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chainfleet.model.task import Phase
+
+from .common import TaskId, Told
+from .runs import PolicyGiven
+
+
+class RehearsalGiven(PolicyGiven):
+    """A rehearsal: the same scheduler under a virtual clock."""
+
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    runs: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="How many worlds to rehearse in.")
+    faults: Literal[
+        "none",
+        "flaky",
+        "throttled",
+        "no-capacity",
+        "lost-region",
+        "slow-region",
+        "lost-worker",
+        "people",
+        "storm",
+    ] = Field("none", description="What goes wrong in them.")
+
+
+class PathStep(Told):
+    """One step of the critical path."""
+
+    task: TaskId
+    start: float
+    end: float
+    wait: str = Field("", description="What it waited for, where the step is a wait.")
+
+
+class PhaseSpan(Told):
+    """When a phase begins and ends."""
+
+    phase: Phase
+    start: float
+    end: float
+
+
+class RehearsalResult(Told):
+    """How long a run would take, and what binds it."""
+
+    p50_s: float
+    p90_s: float
+    lower_bound_s: float
+    bound_by: dict[str, float] = Field(description="Seconds of the median run by what its critical path did.")
+    phases: list[PhaseSpan]
+    critical_path: list[PathStep]
+    attempts: int
+    throttled: int
+    forecast: dict[str, Any] = Field(
+        {}, description="The whole forecast of the mode, as `chainfleet rehearse --json` gives it."
+    )
+    command: str = ""
