@@ -1,9 +1,7 @@
 // Every page in light and dark, on a desk and on a phone: axe, requests, structure, pictures for the parity gate.
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { check } from '../axe.mjs'
 import { canonical } from '../canonical.js'
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 // As text, because the page knows nothing of this file.
 const whole = `(${canonical})(document.querySelector('.shell'))`
 
@@ -58,19 +56,6 @@ async function picture(page, path) {
     if (before?.equals(shot)) return
     before = shot
   }
-}
-
-async function check(page) {
-  // Through the debugger: the page's own policy would refuse a script put into it.
-  const session = await page.context().newCDPSession(page)
-  await session.send('Runtime.evaluate', { expression: `if (!globalThis.axe) { ${axe} }` })
-  const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
-    expression: 'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations, passes }) => JSON.stringify({ violations: violations.map(({ id, nodes }) => ({ id, nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`) })), passes: passes.length }))',
-    awaitPromise: true, returnByValue: true,
-  })
-  await session.detach()
-  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? 'axe failed')
-  return JSON.parse(result.value)
 }
 
 /** The title once it stands still: it follows a quarter of a second behind (see browser.ts), on a busy machine longer. */

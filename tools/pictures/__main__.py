@@ -1,0 +1,107 @@
+"""Makes docs/pictures: `python tools/pictures` all of them, `python tools/pictures drawn` those that need no deployment.
+
+Nothing is drawn from invented data: the graph is the plan's, the Gantt chart is of two runs on the emulated cloud, recordings are
+of real commands, pages of the portal are photographed in a real Chromium on those runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from architecture import architecture
+from gantt import gantt
+from phases import phases
+from terminal import live_frames, output_of, recording
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "pictures"
+EXAMPLE = "examples/chain-138.yaml"
+CHAINFLEET = str(Path(sys.executable).with_name("chainfleet"))
+
+PAGES = {
+    "portal-now": ("now?env={env}", "light"),
+    "portal-run": ("runs/{run}/matrix?env={env}", "light"),
+    "portal-gantt": ("runs/{run}/gantt?env={env}", "dark"),
+    "portal-regions": ("regions?env={env}", "light"),
+}
+
+
+def main(words: list[str]) -> None:
+    """Make them."""
+    FOLDER.mkdir(exist_ok=True)
+    write("architecture.svg", architecture())
+    write("phases.svg", phases())
+    for command in ("plan", "rehearse"):
+        said = output_of([CHAINFLEET, command, EXAMPLE], ROOT)
+        write(f"terminal-{command}.svg", recording(f"chainfleet {command} {EXAMPLE}", said))
+    if "drawn" in words:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        states = {mode: home / mode for mode in ("max", "ultra")}
+        for mode, state in states.items():
+            line = f"deploy {EXAMPLE} --emulated --yes --mode {mode} --state {state}"
+            frames = live_frames([CHAINFLEET, *line.split()], ROOT)
+        middle = next(frame for frame in frames[len(frames) // 2 :] if "northeurope" in frame)
+        write("terminal-deploy.svg", recording(f"chainfleet deploy {EXAMPLE} --emulated --yes", middle))
+        write("gantt.svg", gantt("chain-138", states))
+        photograph(home)
+
+
+def write(name: str, text: str) -> None:
+    """Write a picture."""
+    (FOLDER / name).write_text(text, encoding="utf-8")
+    print(f"{name}: {len(text) / 1000:.0f} kB")
+
+
+def photograph(home: Path) -> None:
+    """Pages of the portal on the environments of a folder."""
+    token = output_of(
+        [CHAINFLEET, "portal", "--home", str(home), "--new-token", "pictures", "--role", "admin"], ROOT
+    )
+    with subprocess.Popen(
+        [CHAINFLEET, "portal", "--home", str(home), "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            _photograph(_address(process), token.split()[-1], home)
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def _photograph(base: str, token: str, home: Path) -> None:
+    env = "ultra"
+    run = sorted(path.name for path in (home / env / "runs").iterdir())[-1]
+    pages = [(name, f"#/{page.format(env=env, run=run)}", scheme) for name, (page, scheme) in PAGES.items()]
+    given = {"base": base, "token": token, "framework": "vue", "pages": pages, "shots": str(FOLDER)}
+    node = ["node", "e2e/run.mjs", "pictures", json.dumps(given)]
+    path = f"{os.environ['PATH']}:{ROOT / '.venv' / 'bin'}"
+    subprocess.run(node, cwd=ROOT / "portal", check=True, timeout=120, env={**os.environ, "PATH": path})
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if select.select([process.stdout], [], [], 0.2)[0]:
+            found = re.search(r"http://\S+?(?=/#t=)", process.stdout.readline())
+            if found:
+                return found[0]
+    raise SystemExit("the portal tells no address")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
