@@ -4,7 +4,7 @@ FAULTS ?=
 MODE ?=
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev portal demo compare test lint bench docs scan bench-portal clean
+.PHONY: help setup setup-dev portal demo compare test lint bench docs reference pictures release scan bench-portal clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,13 +30,22 @@ test: setup-dev ## run all tests, two files at a time
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup-dev ## ruff, mypy, import-linter
-	@$(BIN)/ruff check src tests tools
-	@$(BIN)/ruff format --check src tests tools
+	@$(BIN)/ruff check src tests tools benchmarks
+	@$(BIN)/ruff format --check src tests tools benchmarks
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
 docs: setup-dev ## build the documentation, warnings are errors
 	@$(BIN)/mkdocs build --strict --quiet
+
+reference: setup-dev ## write docs/reference anew from the code
+	@$(BIN)/python tools/reference
+
+pictures: setup-dev ## make docs/pictures anew: two deployments on the emulated cloud, a browser, recordings
+	@$(BIN)/python tools/pictures
+
+release: setup-dev ## wheel, locked requirements, bill of materials and checksums, into dist/
+	@tools/release
 
 bench-portal: setup-dev ## 1,000 events a second for a minute to both builds of the pages
 	@$(BIN)/python benchmarks/portal/pages.py

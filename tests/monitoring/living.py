@@ -37,7 +37,7 @@ from chainfleet.drivers.scraping import exposition, served
 from chainfleet.emulator.chain.anvil import find_anvil
 from chainfleet.emulator.clock import ScaledClock
 from chainfleet.emulator.seams import Fault, FaultKind
-from chainfleet.model.fleet import RemoteWrite
+from chainfleet.model.fleet_monitoring import RemoteWrite
 
 BUSY = min(4.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 2))
 """How much longer everything may take: the machine may be shared, and Prometheus' clock is the real one."""

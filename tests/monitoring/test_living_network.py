@@ -18,7 +18,8 @@ from chainfleet.drivers.monitoring.thresholds import Thresholds
 from chainfleet.drivers.scraping import served
 from chainfleet.emulator.seams import Fault, FaultKind
 from chainfleet.emulator.tls import Authority
-from chainfleet.model.fleet import Chain, Contracts, Monitoring, Network, Oracle
+from chainfleet.model.fleet import Chain, Contracts, Network, Oracle
+from chainfleet.model.fleet_monitoring import Monitoring
 
 pytestmark = [
     pytest.mark.slow,

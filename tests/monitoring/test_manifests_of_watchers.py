@@ -23,8 +23,8 @@ from chainfleet.drivers.monitoring import MonitoringDriver, monitoring_manifests
 from chainfleet.drivers.monitoring.manifests import credentials
 from chainfleet.emulator.tls import Authority
 from chainfleet.model.errors import ErrorClass, FleetError, TaskFailed
-from chainfleet.model.fleet import Monitoring, RemoteWrite
 from chainfleet.model.fleet_file import load_fleet
+from chainfleet.model.fleet_monitoring import Monitoring, RemoteWrite
 
 WRITE = RemoteWrite(url="https://central.example:8443/api/v1/write", token="${REMOTE_TOKEN}")
 FLAVOURS = {

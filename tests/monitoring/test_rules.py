@@ -13,7 +13,8 @@ from rule_scenarios import BASE, HEALTHY, SCENARIOS, SICK, STEP_S, T0_S
 from chainfleet.drivers.monitoring.manifests import central_files
 from chainfleet.drivers.monitoring.rules import network_alerts, region_alerts, rule_files, rules
 from chainfleet.drivers.monitoring.thresholds import Thresholds
-from chainfleet.model.fleet import Fleet, Network, Region, RemoteWrite
+from chainfleet.model.fleet import Fleet, Network, Region
+from chainfleet.model.fleet_monitoring import RemoteWrite
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian package prometheus")
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from chainfleet.model.variables import Variable
+
 FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
 StateOpt = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
@@ -19,7 +21,7 @@ LedgerOpt = Annotated[
     typer.Option(
         "--ledger",
         metavar="URL",
-        envvar="CHAINFLEET_LEDGER",
+        envvar=Variable.LEDGER,
         help="Keep the ledger in PostgreSQL: postgresql://USER@HOST/DATABASE; the state folder remembers it.",
     ),
 ]

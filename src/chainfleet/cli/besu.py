@@ -80,7 +80,7 @@ def address(
     from chainfleet.model.besu.identity import address_of, read_key_file, read_public_key
 
     if (public_key is None) == (private_key_file is None):
-        raise InputError("give either --public-key or --private-key-file")
+        raise InputError("give either --public-key or --private-key-file", way_out="give exactly one of them")
     if private_key_file is not None:
         key = read_key_file(_read(private_key_file), private_key_file).public_key()
     else:
@@ -120,7 +120,10 @@ def genesis_hash(
 
     value = _parse(_read(file), file)
     if not isinstance(value, dict):
-        raise InputError(f"{file}: a genesis is a JSON object")
+        raise InputError(
+            f"{file}: a genesis is a JSON object",
+            way_out="give the file that Besu starts from: --genesis-file of the node",
+        )
     _show(asdict(genesis_block(value)), as_json=as_json)
 
 
@@ -264,7 +267,9 @@ def _read(source: str) -> str:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise EnvironmentProblem(f"{source} can't be read: {reason}") from error
+        raise EnvironmentProblem(
+            f"{source} can't be read: {reason}", way_out="check the path and its permissions"
+        ) from error
 
 
 def _parse(text: str, source: str) -> Any:
@@ -272,10 +277,13 @@ def _parse(text: str, source: str) -> Any:
         found = dict(pairs)
         if len(found) < len(pairs):
             twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-            raise InputError(f"{source}: key {twice!r} comes twice")
+            raise InputError(f"{source}: key {twice!r} comes twice", way_out="keep one of them")
         return found
 
     try:
         return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise InputError(f"{source}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+        raise InputError(
+            f"{source}:{error.lineno}:{error.colno}: not JSON: {error.msg}",
+            way_out="write it as JSON; an editor shows the place",
+        ) from error

@@ -91,10 +91,13 @@ def run_import_key(path: Path, target: TargetOptions, region: str, index: int, f
 
     fleet = load(path).fleet
     if (region, index) not in validators_of(fleet):
-        raise InputError(f"the fleet has no validator {region}-{index}")
+        raise InputError(
+            f"the fleet has no validator {region}-{index}",
+            way_out="`chainfleet status FLEET --live` lists them",
+        )
     text = read_text(file)
     if text is None:
-        raise InputError(f"there is no file {file}")
+        raise InputError(f"there is no file {file}", way_out="check the path")
     workspace = target.state_folder(fleet.name).prepare().workspace
     return KeyStore.of(workspace, os.environ).add(region, index, read_key_file(text, str(file)))
 

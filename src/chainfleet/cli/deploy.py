@@ -15,7 +15,7 @@ import typer
 
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import holder_of
-from chainfleet.model.errors import EnvironmentProblem, InputError, LeaseLost
+from chainfleet.model.errors import EnvironmentProblem, ExitCode, InputError, LeaseLost
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import LoadedFleet, flat_document
@@ -60,7 +60,12 @@ from .views import Screen, choose_screen
 STANDBY_EVERY_S = 1.0
 """How often a standby looks whether it is needed."""
 
-EXIT_OF = {Verdict.SUCCEEDED: 0, Verdict.FAILED: 1, Verdict.DEGRADED: 6, Verdict.CANCELLED: 130}
+EXIT_OF = {
+    Verdict.SUCCEEDED: ExitCode.WELL,
+    Verdict.FAILED: ExitCode.FAILED,
+    Verdict.DEGRADED: ExitCode.DEGRADED,
+    Verdict.CANCELLED: ExitCode.CANCELLED,
+}
 
 MakeObservers = Callable[[Coordinator], Sequence[Observer]]
 Work = Callable[[Environment, MakeObservers], Coroutine[Any, Any, RunResult]]
@@ -127,7 +132,10 @@ def run_resume(
         raise InputError(f"run {view.run} has no plan", way_out="deploy again: what exists is adopted")
     again = tasks_to_retry(view, retry or ())
     if retry and not again:
-        raise InputError(f"nothing that failed in {view.run} is named `{' '.join(retry)}`")
+        raise InputError(
+            f"nothing that failed in {view.run} is named `{' '.join(retry)}`",
+            way_out="`chainfleet status FLEET` lists what failed",
+        )
     event = ResumeRequested() if retry is None else RetryRequested(again)
     holder = tell_running(state, declared.fleet.name, event)
     if holder is not None:
@@ -325,7 +333,10 @@ def _confirm(fleet: Fleet, target: TargetOptions, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise InputError("there is nobody to ask", way_out="give --yes")
     if not typer.confirm(text, err=True):
-        raise InputError("not confirmed; nothing was done")
+        raise InputError(
+            "not confirmed; nothing was done",
+            way_out="answer with the fleet's name, or give it: --confirm NAME",
+        )
 
 
 def _confirm_destroy(fleet: Fleet, confirm: str | None) -> None:

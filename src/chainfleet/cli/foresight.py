@@ -151,7 +151,10 @@ def _yaml(name: str) -> object:
     try:
         return yaml.safe_load(Path(name).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{name}: can't be read: {' '.join(str(error).split())}") from None
+        raise InputError(
+            f"{name}: can't be read: {' '.join(str(error).split())}",
+            way_out="check the path; it has to be YAML",
+        ) from None
 
 
 # --- the report ----------------------------------------------------------------------------------

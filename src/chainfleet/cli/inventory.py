@@ -83,7 +83,10 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
 def _require_regions(regions: tuple[Any, ...], only: list[str] | None) -> None:
     known = [region.name for region in regions if region.cloud == "azure"]
     if not known:
-        raise InputError("the fleet has no Azure region: resources of other clouds can't be imported yet")
+        raise InputError(
+            "the fleet has no Azure region: resources of other clouds can't be imported yet",
+            way_out="leave them to `deploy`, which takes up what it made itself",
+        )
     for name in only or ():
         if name not in known:
             raise InputError(f"--only {name}: no such Azure region", way_out=f"one of {', '.join(known)}")

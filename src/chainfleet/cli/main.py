@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from chainfleet import __version__
+
 from .arguments import (
     AllowDestroyOpt,
     ApprovalOpt,
@@ -48,11 +50,20 @@ app = typer.Typer(
     "5 another process runs this environment, 6 ended degraded, 130 cancelled.",
 )
 
-add_foresight(app)
-add_steering(app)
-add_inventory(app)
-add_portal(app)
-add_worker(app)
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"chainfleet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chainfleet(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take what stands before the command's name."""
 
 
 @app.command(epilog="Example: chainfleet init --name my-chain --regions 24 > fleet.yaml")
@@ -310,6 +321,13 @@ def emulator(
     from .deploy import run_emulator
 
     raise typer.Exit(run_emulator(state, time_scale, faults))
+
+
+add_foresight(app)
+add_steering(app)
+add_inventory(app)
+add_portal(app)
+add_worker(app)
 
 
 def _mount_families() -> None:

@@ -177,7 +177,7 @@ async def _only_one(workspace: Path, options: RelayOptions) -> AsyncIterator[Non
         await scope.__aenter__()
     except TaskFailed:
         message = f"another relayer from {options.source} to {options.target} runs on this state folder"
-        raise LeaseLost(message) from None
+        raise LeaseLost(message, way_out="wait until it ends, or stop it") from None
     try:
         yield
     finally:

@@ -159,4 +159,7 @@ def _write_junit(path: Path, fleet: Fleet, usage: Usage) -> None:
     try:
         ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
-        raise EnvironmentProblem(f"can't write {path}: {error.strerror or error}") from None
+        raise EnvironmentProblem(
+            f"can't write {path}: {error.strerror or error}",
+            way_out="give a path in a folder that you may write to",
+        ) from None

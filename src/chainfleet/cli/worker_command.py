@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from chainfleet.model.variables import Variable
+
 from .arguments import EnvFileOpt
 
 
@@ -19,7 +21,7 @@ def worker(
     ledger: Annotated[
         str,
         typer.Option(
-            "--ledger", metavar="URL", envvar="CHAINFLEET_LEDGER", help="Database of the ledgers and workers."
+            "--ledger", metavar="URL", envvar=Variable.LEDGER, help="Database of the ledgers and workers."
         ),
     ],
     pool: Annotated[str, typer.Option("--pool", help="Whose attempts it takes.")] = "default",

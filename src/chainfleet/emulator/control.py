@@ -129,7 +129,7 @@ class Control:
     async def _add_fault_set(self, request: web.BaseRequest) -> Json:
         body = await _json(request)
         if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
-            raise InputError("fault set: expected {name}")
+            raise InputError("fault set: expected {name}", way_out="name a set that GET /faults lists")
         self._controls.add_fault_set(body["name"])
         self._controls.changed()
         return {"name": body["name"]}
@@ -137,7 +137,9 @@ class Control:
     async def _remove_faults(self, request: web.BaseRequest) -> Json:
         rest = request.path.removeprefix("/faults").strip("/")
         if rest and not rest.isdigit():
-            raise InputError(f"fault {rest!r} is not a number")
+            raise InputError(
+                f"fault {rest!r} is not a number", way_out="give the fault's number, as GET /faults tells it"
+            )
         return {"removed": self._controls.faults.remove(int(rest) if rest else None)}
 
     async def _set_quota(self, request: web.BaseRequest) -> Json:
@@ -145,7 +147,7 @@ class Control:
         try:
             region, name, limit = str(body["region"]), str(body["name"]), int(body["limit"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError("quota: expected {region, name, limit}") from error
+            raise InputError("quota: expected {region, name, limit}", way_out="give all three") from error
         self._controls.quotas.setdefault(region, {})[name] = limit
         self._controls.changed()
         return {"region": region, "name": name, "limit": limit}
@@ -153,7 +155,9 @@ class Control:
     async def _add_principal(self, request: web.BaseRequest) -> Json:
         body = await _json(request)
         if not isinstance(body, Mapping):
-            raise InputError("principal: expected {name, access}")
+            raise InputError(
+                "principal: expected {name, access}", way_out="give the principal's name and what it may do"
+            )
         added = self._controls.directory.add_principal(
             str(body.get("name", "principal")), access=body.get("access") is not False
         )
@@ -169,13 +173,19 @@ class Control:
         body = await _json(request)
         pid = body.get("pid") if isinstance(body, Mapping) else None
         if not isinstance(pid, int) or not self._controls.owners.add(pid):
-            raise InputError("owner: expected {pid} of a living process")
+            raise InputError(
+                "owner: expected {pid} of a living process",
+                way_out="give the number of the process that the cloud belongs to",
+            )
         return {"pid": pid}
 
     async def _remove_owner(self, request: web.BaseRequest) -> Json:
         pid = request.path.removeprefix("/owners").strip("/")
         if not pid.isdigit():
-            raise InputError(f"owner {pid!r} is not a process number")
+            raise InputError(
+                f"owner {pid!r} is not a process number",
+                way_out="give the number of the process that the cloud belongs to",
+            )
         return {"stopping": self._controls.owners.remove(int(pid))}
 
     async def _stop(self, _request: web.BaseRequest) -> Json:
@@ -187,4 +197,4 @@ async def _json(request: web.BaseRequest) -> Any:
     try:
         return json.loads(await request.read())
     except ValueError as error:
-        raise InputError(f"the request isn't JSON: {error}") from error
+        raise InputError(f"the request isn't JSON: {error}", way_out="send a JSON object") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chainfleet.model.variables import Variable
+
 from .arm.identity import AUDIENCES
 from .arm.service import Listeners
 from .core import Core
@@ -35,8 +37,8 @@ def environment(listeners: Listeners, core: Core, authority: Authority, folder: 
         "REQUESTS_CA_BUNDLE": str(authority.ca_file),
         "TF_CLI_CONFIG_FILE": str(terraform),
         "CHECKPOINT_DISABLE": "1",
-        "CHAINFLEET_DEPLOYER_KEY": core.deployer_key,
-        "CHAINFLEET_ALLOW_MAINNET": "1",
+        Variable.DEPLOYER_KEY: core.deployer_key,
+        Variable.ALLOW_MAINNET: "1",
     }
     for prefix in ("ARM", "AZURE"):
         variables |= {

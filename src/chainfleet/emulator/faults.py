@@ -142,12 +142,14 @@ def _check_numbers(given: Mapping[str, Any]) -> None:
     for key in ("until_s", "count", "share", "factor"):
         value = given.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise InputError(f"fault: {key} must be a number, not {value!r}")
+            raise InputError(f"fault: {key} must be a number, not {value!r}", way_out="give a number")
     for key in ("region", "resource", "verb"):
         if not isinstance(given.get(key, "*"), str):
-            raise InputError(f"fault: {key} must be text, not {given[key]!r}")
+            raise InputError(f"fault: {key} must be text, not {given[key]!r}", way_out="put it into quotes")
     if not 0 <= given.get("share", 1.0) <= 1:
-        raise InputError(f"fault: share must lie between 0 and 1, not {given['share']!r}")
+        raise InputError(
+            f"fault: share must lie between 0 and 1, not {given['share']!r}", way_out="write 0.1 for a tenth"
+        )
 
 
 def faults_from(values: object, *, now: float) -> list[Fault]:
@@ -158,6 +160,9 @@ def faults_from(values: object, *, now: float) -> list[Fault]:
     found = []
     for entry in entries:
         if not isinstance(entry, Mapping):
-            raise InputError(f"fault: expected an object with `kind`, found {entry!r}")
+            raise InputError(
+                f"fault: expected an object with `kind`, found {entry!r}",
+                way_out="start an entry with `- kind: …`",
+            )
         found.append(fault_from(entry, now=now))
     return found

@@ -44,7 +44,10 @@ def named_faults(name: str, *, now: float) -> list[Fault]:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InputError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"{name}: not YAML: {' '.join(str(error).split())}",
+            way_out="check the file's indentation; an editor shows the place",
+        ) from error
     try:
         return faults_from(values, now=now)
     except InputError as error:

@@ -66,7 +66,10 @@ class _Player:
     def check_end(self) -> None:
         """Nothing more would have been decided."""
         if self._due:
-            raise LedgerError(f"the log ends, yet a replay goes on with {self._due[0]}")
+            raise LedgerError(
+                f"the log ends, yet a replay goes on with {self._due[0]}",
+                way_out="export the run again: it is cut off, or of another version",
+            )
 
 
 def replay(records: Iterable[Record]) -> Replayed:

@@ -33,7 +33,9 @@ class Locked:
     """Nothing may be changed or started until it is unlocked."""
 
     by: str
+    """Who."""
     reason: str
+    """Why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Unlocked:
     """The lock was taken away."""
 
     by: str
+    """Who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Archived:
     """It was put away: no longer listed, and nothing may be started."""
 
     by: str
+    """Who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Restored:
     """It was taken back from the archive."""
 
     by: str
+    """Who."""
 
 
 @dataclass(frozen=True, slots=True)

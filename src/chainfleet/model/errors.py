@@ -13,24 +13,57 @@ ChainfleetError               shown as one line, no traceback
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means; scripts may rely on them, they do not change."""
+
+    WELL = 0
+    """All well."""
+    FAILED = 1
+    """Failed. Read the cause, then `chainfleet retry`."""
+    WRONG_INPUT = 2
+    """Wrong input: fleet file, option, confirmation. The error names the place and the way out."""
+    MACHINE_LACKS = 3
+    """This machine lacks something: a tool, a port, disk, permission. The error says how to get it."""
+    LEDGER_UNUSABLE = 4
+    """The ledger can't be used: newer, damaged, of another fleet. Give another `--state`, or restore it."""
+    BUSY = 5
+    """Another process runs this environment. Wait for it, or stop it."""
+    DEGRADED = 6
+    """Ended degraded: the network is up, some regions failed. `chainfleet retry`."""
+    CANCELLED = 130
+    """Cancelled. `chainfleet resume` goes on from there."""
 
 
 class ErrorClass(StrEnum):
     """What kind of failure an attempt met; the retry policy is chosen by it."""
 
     THROTTLED = "throttled"
+    """The other side asked for patience (HTTP 429). Waits as long as it says, lowers the limit that it belongs to; nothing to do."""
     TRANSIENT = "transient"
+    """Something passed by: a dropped connection, a 5xx. Tried again by itself; look at the network if it stays."""
     TIMEOUT = "timeout"
+    """The attempt took longer than its task allows and was stopped. Tried again; if it stays, the attempt's log says where it hung."""
     CAPACITY = "capacity"
+    """The cloud has no room of that kind at the moment. Tried again; if it stays, choose another size or region: `chainfleet usage`."""
     QUOTA = "quota"
+    """The account may not have so much. Ask the cloud for more: `chainfleet usage` names quota, amount and region; then `chainfleet retry`."""
     CONFLICT = "conflict"
+    """Somebody else changed the same thing at the same time. Looked at anew and tried again."""
     AUTHORISATION = "authorisation"
+    """The identity may not do that. Grant the role that the message names, then `chainfleet retry`."""
     CONFIGURATION = "configuration"
+    """What was asked for can't be made: a wrong name, version or value. Mend the fleet file, then `chainfleet deploy`."""
     STATE_LOCK = "state-lock"
+    """Another process holds the Terraform state. Tried again until it is free; a lock that nobody holds any more is taken away."""
     CHAIN_NOT_READY = "chain-not-ready"
+    """The chain does not answer or makes no block yet. Tried again; if it stays: `chainfleet status --live`."""
     CANCELLED = "cancelled"
+    """Stopped because the run was. `chainfleet resume` goes on."""
     INTERNAL = "internal"
+    """A mistake of chainfleet: its log has the traceback. Report it."""
 
     @property
     def retryable(self) -> bool:
@@ -52,7 +85,7 @@ _FINAL = frozenset(
 class ChainfleetError(Exception):
     """Base of all errors meant for the operator."""
 
-    exit_code = 1
+    exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, message: str, *, way_out: str = "") -> None:
         super().__init__(message)
@@ -66,7 +99,7 @@ class ChainfleetError(Exception):
 class InputError(ChainfleetError):
     """What the operator gave can't be used."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +129,19 @@ class PlanError(InputError):
 class EnvironmentProblem(ChainfleetError):
     """This machine lacks something: a tool, a free port, disk space, a permission."""
 
-    exit_code = 3
+    exit_code = ExitCode.MACHINE_LACKS
 
 
 class LedgerError(ChainfleetError):
     """The ledger can't be used: written by a newer version, damaged, or of another fleet."""
 
-    exit_code = 4
+    exit_code = ExitCode.LEDGER_UNUSABLE
 
 
 class LeaseLost(ChainfleetError):
     """Another coordinator holds, or took over, this environment."""
 
-    exit_code = 5
+    exit_code = ExitCode.BUSY
 
 
 class TaskFailed(ChainfleetError):

@@ -50,15 +50,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The run begins, or is resumed: `done` were over before, with their states.
-
-    `attempts` says how many attempts each task has used, so that numbering goes on. `waived` names the
-    tasks among `done` that an operator asked to skip: dependents take them for succeeded.
-    """
+    """The run begins, or is resumed."""
 
     done: Mapping[str, TaskState] = field(default_factory=dict)
+    """Tasks that were over before, with their states."""
     attempts: Mapping[str, int] = field(default_factory=dict)
+    """How many attempts each task has used, so that numbering goes on."""
     waived: tuple[str, ...] = ()
+    """Tasks among `done` that an operator asked to skip: dependents take them for succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +65,33 @@ class AttemptSucceeded:
     """An attempt ended well."""
 
     task: str
+    """Id of the task."""
     attempt: int
+    """Number of the attempt, counted from 1."""
     changed: bool = True
+    """Whether anything was changed; false where all was right already."""
     duration_s: float | None = None
+    """Seconds that it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """An attempt ended badly.
-
-    `limit` names the limit a throttling belongs to; `retry_after_s` gates that whole limit.
-    """
+    """An attempt ended badly."""
 
     task: str
+    """Id of the task."""
     attempt: int
+    """Number of the attempt, counted from 1."""
     error_class: ErrorClass
+    """Decides whether and how it is tried again."""
     message: str
+    """One line for the operator."""
     fingerprint: str = ""
+    """Equal for failures with the same cause; twins are compared by it."""
     retry_after_s: float | None = None
+    """Seconds that the other side asked to wait; they gate the whole limit."""
     limit: str | None = None
+    """Limit that a throttling belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ class LimitObserved:
     """
 
     limit: str
+    """Name of the limit."""
     remaining: float | None = None
     throttled: int = 0
     retry_after_s: float | None = None
@@ -110,9 +118,13 @@ class GateDecided:
     """A gate was opened or refused, by a check or by a person."""
 
     task: str
+    """Id of the gate."""
     approved: bool
+    """Whether it was opened."""
     by: str = ""
+    """Who decided; empty where a check did."""
     reason: str = ""
+    """What the check found, or why the person decided so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +151,11 @@ class CancelRequested:
 class RetryRequested:
     """Give failed, cancelled and therefore skipped tasks another chance.
 
-    Without tasks: all that failed. Dependents that were skipped because of them wait again.
+    Dependents that were skipped because of them wait again.
     """
 
     tasks: tuple[str, ...] = ()
+    """Ids; all that failed where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,7 @@ class SkipRequested:
     """Treat a task as succeeded without doing it; the report says so."""
 
     task: str
+    """Id of the task."""
 
 
 Event = (
@@ -172,12 +186,16 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
-    """Begin this attempt; `parallelism` is what Terraform may use at once."""
+    """Begin this attempt."""
 
     task: str
+    """Id of the task."""
     attempt: int
+    """Number of the attempt, counted from 1."""
     timeout_s: float
+    """Seconds after which it is stopped."""
     parallelism: int = 10
+    """What Terraform may do at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +203,11 @@ class CancelAttempt:
     """Stop this attempt; its end still has to be reported."""
 
     task: str
+    """Id of the task."""
     attempt: int
+    """Number of the attempt, counted from 1."""
     reason: str
+    """Why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +215,15 @@ class OpenGate:
     """A gate is reached: ask its check, or a person."""
 
     task: str
+    """Id of the gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Send `TimePassed` at that time, in seconds on the caller's axis."""
+    """Send `TimePassed` at that time."""
 
     at: float
+    """Seconds on the caller's axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +231,13 @@ class StateChanged:
     """A task's state changed; for observers and the ledger, nothing needs doing."""
 
     task: str
+    """Id of the task."""
     state: TaskState
+    """Where it stands now."""
     reason: str = ""
+    """Why, where that isn't plain."""
     retry_at: float | None = None
+    """When it is tried again, in seconds on the run's axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +245,11 @@ class Incident:
     """Several twins failed alike, or a budget is used up: shown once, not per task."""
 
     message: str
+    """One line for the operator."""
     tasks: tuple[str, ...]
+    """Ids of the tasks that it is about."""
     fingerprint: str = ""
+    """Of their common failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +257,11 @@ class Finish:
     """The run is over."""
 
     verdict: Verdict
+    """How the run ended."""
     regions: Mapping[str, Verdict] = field(default_factory=dict)
+    """How each region ended."""
     reason: str = ""
+    """How many tasks ended how."""
 
 
 Command = StartAttempt | CancelAttempt | OpenGate | WakeAt | StateChanged | Incident | Finish

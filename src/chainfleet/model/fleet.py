@@ -7,122 +7,161 @@ from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     StringConstraints,
-    model_validator,
 )
 
+from .fleet_monitoring import Monitoring
+from .fleet_parts import Address, FineSeconds, Name, Part, Port, Seconds, measured
 from .task import Mode
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
-Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
-SecretReference = Annotated[str, StringConstraints(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
-"""`${NAME}`: an environment variable that is read at the moment of use and kept nowhere else."""
 Cloud = Literal["azure", "aws", "gcp", "kubeconfig"]
-
-
-class Part(BaseModel):
-    """Base of every part of a fleet: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Allocation(Part):
     """An account that has a balance in the genesis block."""
 
-    address: Address
-    balance_wei: Annotated[int, Field(ge=0)] = 10**24
+    address: Address = Field(examples=["0xfe3b557e8fb62b89f4916b721be55ceb828dbd73"])
+    """The account."""
+    balance_wei: Annotated[int, Field(ge=0), measured("wei")] = 10**24
+    """What it holds in block 0."""
 
 
 class Network(Part):
     """The chain: consensus, timing and the node image."""
 
-    chain_id: PositiveInt
+    chain_id: PositiveInt = Field(examples=[138])
+    """Chain id (EIP-155); part of every signature, so it can never change."""
     consensus: Literal["qbft", "ibft2"] = "qbft"
+    """Consensus protocol. QBFT is for new networks, IBFT 2.0 for existing ones."""
     validators_per_region: Annotated[int, Field(ge=1, le=16)] = 2
+    """Validators in each region that says nothing else. A region should hold fewer than the network can lose: (N - 1) / 3."""
     besu_version: Annotated[str, StringConstraints(pattern=r"^\d{2}\.\d{1,2}\.\d+$")] = "26.8.0"
+    """Release of Besu that all nodes run."""
     image: str = "hyperledger/besu"
-    image_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    block_period_seconds: PositiveInt = 5
-    request_timeout_seconds: PositiveInt = 10
-    empty_block_period_seconds: Annotated[int, Field(ge=0)] = 0
-    epoch_length: PositiveInt = 30000
-    gas_limit: PositiveInt = 30_000_000
+    """Image of the nodes, without tag; from a registry that every cluster reaches."""
+    image_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = Field(
+        None, examples=["sha256:" + "0123456789abcdef" * 4]
+    )
+    """Pins the image to exactly this content; the tag decides where not given."""
+    block_period_seconds: Seconds = 5
+    """Least time between two blocks."""
+    request_timeout_seconds: Seconds = 10
+    """How long validators wait for a proposal before they change the round; doubles with every round. Above the block period."""
+    empty_block_period_seconds: Annotated[int, Field(ge=0), measured("s")] = 0
+    """Time between two blocks while nobody sends a transaction; 0 means the block period."""
+    epoch_length: Annotated[PositiveInt, measured("blocks")] = 30000
+    """After so many blocks, votes that are not decided are thrown away."""
+    gas_limit: Annotated[PositiveInt, measured("gas")] = 30_000_000
+    """Most gas that a block may use."""
     zero_base_fee: bool = True
+    """Whether transactions are free: the base fee (EIP-1559) stays 0."""
     forks: Literal["london", "shanghai", "cancun", "prague"] = "cancun"
+    """Newest fork of the EVM that is active from block 0 on."""
     storage_format: Literal["BONSAI", "FOREST"] = "BONSAI"
+    """How Besu keeps the state: BONSAI is small, FOREST keeps every past state."""
     discovery: bool = False
-    p2p_port: Annotated[int, Field(ge=1, le=65535)] = 30303
-    rpc_port: Annotated[int, Field(ge=1, le=65535)] = 8545
-    metrics_port: Annotated[int, Field(ge=1, le=65535)] = 9545
+    """Whether nodes look for peers on their own. They need not: every node is given the whole list."""
+    p2p_port: Port = 30303
+    """Port that peers dial (TCP, and UDP with discovery)."""
+    rpc_port: Port = 8545
+    """Port of JSON-RPC inside the cluster; it is opened to nobody outside."""
+    metrics_port: Port = 9545
+    """Port of Besu's own metrics inside the cluster."""
     rpc_apis: tuple[str, ...] = ("ETH", "NET", "WEB3", "QBFT", "ADMIN", "TXPOOL")
-    disk_gib: PositiveInt = 128
-    cpu: PositiveFloat = 2.0
-    memory_gib: PositiveFloat = 8.0
-    heap_gib: PositiveFloat = 4.0
+    """Families of JSON-RPC methods that are switched on."""
+    disk_gib: Annotated[PositiveInt, measured("GiB")] = 128
+    """Size of each validator's volume."""
+    cpu: Annotated[PositiveFloat, measured("cores")] = 2.0
+    """What each validator asks of its node."""
+    memory_gib: Annotated[PositiveFloat, measured("GiB")] = 8.0
+    """Memory that each validator gets, and can't exceed."""
+    heap_gib: Annotated[PositiveFloat, measured("GiB")] = 4.0
+    """Of that, the heap of Java; the rest is for RocksDB and threads."""
     allocations: tuple[Allocation, ...] = ()
+    """Accounts that hold something from block 0 on."""
 
 
 class Region(Part):
     """One site: a cloud's region or an existing cluster."""
 
-    name: Name
+    name: Name = Field(examples=["northeurope"])
+    """As its cloud writes it; for an existing cluster a name of your own."""
     cloud: Cloud = "azure"
-    validators: Annotated[int, Field(ge=0, le=16)] | None = None
-    cidr: IPv4Network | None = None
-    context: str | None = None
+    """Where it is; `kubeconfig` is a cluster that exists already."""
+    validators: Annotated[int, Field(ge=0, le=16)] | None = Field(None, examples=[3])
+    """Validators here; `network.validators_per_region` where not given."""
+    cidr: IPv4Network | None = Field(None, examples=["10.20.0.0/16"])
+    """Address range of its network; a free /16 of 10.0.0.0/8 where not given."""
+    context: str | None = Field(None, examples=["on-premises"])
     """Context of the kubeconfig, for `cloud: kubeconfig`."""
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = Field((), examples=[["198.51.100.7", "198.51.100.8"]])
     """Addresses that peers dial, one per validator, for `cloud: kubeconfig`."""
 
 
 class CloudSettings(Part):
     """What a fleet's regions have in common in one cloud."""
 
-    resource_prefix: Name | None = None
+    resource_prefix: Name | None = Field(None, examples=["chain-138"])
     """Start of every resource's name; the fleet's name where not given."""
     kubernetes_version: str = "1.34"
-    validator_nodes: PositiveInt = 2
-    system_nodes: PositiveInt = 1
+    """Minor version of the clusters."""
+    validator_nodes: Annotated[PositiveInt, measured("machines")] = 2
+    """Machines for validators in each region, in different zones where there are some."""
+    system_nodes: Annotated[PositiveInt, measured("machines")] = 1
+    """Machines for all else in each region."""
     system_vm_size: str = ""
+    """Kind of machine for all else."""
     validator_vm_size: str = ""
+    """Kind of machine for validators."""
 
 
 class AzureCloud(CloudSettings):
     """Where in Azure the fleet lives; every value may be an `${ENV}` reference."""
 
     subscription_id: str = "${AZURE_SUBSCRIPTION_ID}"
+    """Subscription that everything is made in."""
     tenant_id: str = "${AZURE_TENANT_ID}"
+    """Tenant that signs in."""
     system_vm_size: str = "Standard_D4s_v5"
+    """Kind of machine for all but validators."""
     validator_vm_size: str = "Standard_D4s_v5"
+    """Kind of machine for validators."""
 
 
 class AwsCloud(CloudSettings):
     """Where in AWS the fleet lives; every value may be an `${ENV}` reference."""
 
     account_id: str = "${AWS_ACCOUNT_ID}"
+    """Account that everything is made in."""
     system_vm_size: str = "m6i.xlarge"
+    """Kind of machine for all but validators."""
     validator_vm_size: str = "m6i.xlarge"
+    """Kind of machine for validators."""
 
 
 class GcpCloud(CloudSettings):
     """Where in Google Cloud the fleet lives; every value may be an `${ENV}` reference."""
 
     project: str = "${GOOGLE_CLOUD_PROJECT}"
+    """Project that everything is made in."""
     system_vm_size: str = "n2-standard-4"
+    """Kind of machine for all but validators."""
     validator_vm_size: str = "n2-standard-4"
+    """Kind of machine for validators."""
 
 
 class Clouds(Part):
     """Settings of the clouds that regions name."""
 
     azure: AzureCloud = AzureCloud()
+    """Azure."""
     aws: AwsCloud = AwsCloud()
+    """Amazon Web Services."""
     gcp: GcpCloud = GcpCloud()
+    """Google Cloud."""
 
     def settings_of(self, cloud: str) -> CloudSettings:
         """Settings of a cloud; KeyError for existing clusters, which have none."""
@@ -141,28 +180,40 @@ class Clouds(Part):
 class Chain(Part):
     """A chain that contracts go to."""
 
-    name: Name
-    chain_id: PositiveInt
-    rpc_url: str | None = None
-    """JSON-RPC address; None means the fleet's own network, reached through its clusters."""
-    confirmations: Annotated[int, Field(ge=0)] = 1
+    name: Name = Field(examples=["mainnet"])
+    """What commands and reports call it."""
+    chain_id: PositiveInt = Field(examples=[1])
+    """Chain id; checked against the chain before anything is signed."""
+    rpc_url: str | None = Field(None, examples=["${MAINNET_RPC_URL}"])
+    """JSON-RPC address; where not given, the fleet's own network, reached through its clusters."""
+    confirmations: Annotated[int, Field(ge=0), measured("blocks")] = 1
+    """Blocks on top of a transaction before it counts."""
     evm_version: Literal["london", "paris", "shanghai", "cancun"] = "paris"
+    """Newest EVM that the chain runs; contracts for a newer one are refused."""
     deployer: str = "${CHAINFLEET_DEPLOYER_KEY}"
     """Reference to the deployer's key: an environment variable or `keystore:FILE`."""
-    ccip_router: Address | None = None
+    ccip_router: Address | None = Field(None, examples=["0x80226fc0ee2b096224eeac085bb9a8cba1146f7d"])
+    """Chainlink's CCIP router on this chain, where rounds travel by CCIP."""
 
 
 class Oracle(Part):
     """The feed that the contracts carry."""
 
     description: str = "ETH / USD"
+    """What the feed tells."""
     decimals: Annotated[int, Field(ge=0, le=18)] = 8
-    minimum_answer: int = 1
-    maximum_answer: int = 10**14
-    heartbeat_seconds: PositiveInt = 3600
-    deviation_bps: Annotated[int, Field(ge=0, le=10_000)] = 50
-    timeout_seconds: PositiveInt = 600
-    first_answer: int = 300_000_000_000
+    """Answers are in units of 10^-decimals."""
+    minimum_answer: Annotated[int, measured("10^-decimals")] = 1
+    """Least answer that is taken."""
+    maximum_answer: Annotated[int, measured("10^-decimals")] = 10**14
+    """Largest answer that is taken."""
+    heartbeat_seconds: Seconds = 3600
+    """A new round comes at the latest after this."""
+    deviation_bps: Annotated[int, Field(ge=0, le=10_000), measured("1/10,000")] = 50
+    """A new round comes when the answer has moved this far."""
+    timeout_seconds: Seconds = 600
+    """After this without a quorum of answers a round may be given up."""
+    first_answer: Annotated[int, measured("10^-decimals")] = 300_000_000_000
     """Answer of the first round, in units of 10^-decimals."""
 
 
@@ -170,75 +221,49 @@ class Contracts(Part):
     """What is deployed to which chains."""
 
     chains: tuple[Chain, ...] = ()
+    """Chains that the contracts are deployed to; none where empty."""
     oracle: Oracle = Oracle()
-    admin: Address | None = None
+    """The feed, the same on every chain."""
+    admin: Address | None = Field(None, examples=["0xfe3b557e8fb62b89f4916b721be55ceb828dbd73"])
     """Who administers the contracts in the end; the deployer where not given."""
-
-
-class RemoteWrite(Part):
-    """A central Prometheus (or anything that speaks remote write) that regions send their samples to."""
-
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
-    token: SecretReference | None = None
-    """Bearer token; None where the address needs none."""
-
-
-class Monitoring(Part):
-    """What watches the network."""
-
-    enabled: bool = True
-    collector: Literal["prometheus", "agent"] = "prometheus"
-    """What runs in a region: a Prometheus with rules of its own, or an agent that only sends on."""
-    retention_days: PositiveInt = 15
-    scrape_interval_seconds: PositiveInt = 15
-    remote_write: RemoteWrite | None = None
-    """Where samples are sent to; an agent needs it."""
-    alert_webhook: SecretReference | None = None
-    """Address that alerts are posted to; an Alertmanager runs in every region where it is given."""
-    exporter_targets: tuple[str, ...] = ()
-    """HOST:PORT of chain exporters, for the central Prometheus."""
-    runbooks_url: str = "docs/operate/monitoring.md"
-    """Address of the runbook page that alerts link to."""
-    prometheus_image: str = "prom/prometheus"
-    prometheus_version: str = "v3.5.0"
-    alertmanager_image: str = "prom/alertmanager:v0.28.1"
-    node_exporter_image: str = "prom/node-exporter:v1.9.1"
-    kube_state_image: str | None = None
-    """kube-state-metrics with its tag; deployed and scraped where given."""
-
-    @model_validator(mode="after")
-    def _agent_sends_somewhere(self) -> Monitoring:
-        if self.collector == "agent" and self.remote_write is None:
-            raise ValueError("an agent keeps nothing: give remote_write.url, or collector: prometheus")
-        if self.collector == "agent" and self.alert_webhook is not None:
-            raise ValueError("an agent evaluates no alerts: let the central Prometheus post to alert_webhook")
-        return self
 
 
 class Ceilings(Part):
     """How many tasks of a phase may run at once; infrastructure also is Terraform's `-parallelism`."""
 
-    infrastructure: PositiveInt = 128
-    kubernetes: PositiveInt = 24
-    besu: PositiveInt = 48
-    contracts: PositiveInt = 2
-    monitoring: PositiveInt = 24
-    verification: PositiveInt = 48
+    infrastructure: Annotated[PositiveInt, measured("tasks")] = 128
+    """Terraform, at most so many; each of them is also told to do no more at once."""
+    kubernetes: Annotated[PositiveInt, measured("tasks")] = 24
+    """Preparing clusters."""
+    besu: Annotated[PositiveInt, measured("tasks")] = 48
+    """Installing, starting and joining validators."""
+    contracts: Annotated[PositiveInt, measured("tasks")] = 2
+    """Deploying contracts: one chain each."""
+    monitoring: Annotated[PositiveInt, measured("tasks")] = 24
+    """Installing what watches."""
+    verification: Annotated[PositiveInt, measured("tasks")] = 48
+    """Looking whether all is as declared."""
 
 
 class Retries(Part):
     """Retry policy: full-jitter exponential backoff."""
 
     attempts: PositiveInt = 6
-    base_seconds: PositiveFloat = 2.0
-    cap_seconds: PositiveFloat = 60.0
+    """Attempts of one task in one run, the first included."""
+    base_seconds: FineSeconds = 2.0
+    """Upper bound of the first wait; it doubles with every attempt."""
+    cap_seconds: FineSeconds = 60.0
+    """Upper bound of any wait."""
 
 
 class StateBackend(Part):
     """Where Terraform keeps its states: one for each region and stage."""
 
-    type: Literal["azurerm", "s3", "gcs", "http"]
-    config: Mapping[str, str] = {}
+    type: Literal["azurerm", "s3", "gcs", "http"] = Field(examples=["azurerm"])
+    """Kind of backend, as Terraform calls it."""
+    config: Mapping[str, str] = Field(
+        {}, examples=[{"container_name": "states", "key": "{fleet}/{region}/{stage}.tfstate"}]
+    )
     """The backend's own settings; `{fleet}`, `{region}` and `{stage}` in them are filled in. Credentials come from
     the environment, never from here."""
 
@@ -249,20 +274,26 @@ class TerraformLayout(Part):
     layout: Literal["per-region", "grouped"] = "per-region"
     """`grouped` (Azure only) needs less memory and fewer cores; regions of a group then share a state and its lock."""
     regions_per_root: Annotated[int, Field(ge=2, le=64)] = 6
+    """How many, with `grouped`."""
 
 
 class Deployment(Part):
     """How the fleet is rolled out."""
 
     mode: Mode = Mode.ULTRA
-    waves: tuple[int | str, ...] = ()
+    """Which edges and ceilings the plan gets; `ultra` waits for true dependencies only."""
+    waves: tuple[int | str, ...] = Field((), examples=[[8, 16]])
     """Sizes of the waves: numbers of regions (8, 16) or percentages ("25%")."""
     approval: bool = False
     """Gates between waves wait for a person's approval; what the check of the wave found is shown to them."""
     ceilings: Ceilings = Ceilings()
+    """How much runs at once."""
     retries: Retries = Retries()
-    failed_regions_allowed: Annotated[int, Field(ge=0)] | None = None
+    """How failures that pass are tried again."""
+    failed_regions_allowed: Annotated[int, Field(ge=0)] | None = Field(None, examples=[2])
+    """After more failed regions than this no further one is started; no bound where not given."""
     terraform: TerraformLayout = TerraformLayout()
+    """How Terraform is laid out."""
     state: StateBackend | None = None
     """Where Terraform keeps its states; in the state folder where not given."""
     time_scale: PositiveFloat = 1.0
@@ -273,12 +304,19 @@ class Fleet(Part):
     """A whole fleet, resolved: regions are listed one by one and in order."""
 
     name: Name
+    """Name of the fleet: start of every resource's name, and of its state folder."""
     network: Network
+    """The chain."""
     regions: tuple[Region, ...]
+    """Its regions, in order."""
     clouds: Clouds = Clouds()
+    """Settings of the clouds."""
     contracts: Contracts = Contracts()
+    """What is deployed to which chains."""
     monitoring: Monitoring = Monitoring()
+    """What watches it."""
     deployment: Deployment = Deployment()
+    """How it is rolled out."""
 
     def validators_of(self, region: Region) -> int:
         """How many validators that region carries."""

@@ -49,9 +49,17 @@ def read_document(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise FleetError(f"not readable as YAML: {error.problem}", place=place) from None
+        raise FleetError(
+            f"not readable as YAML: {error.problem}",
+            place=place,
+            way_out="check indentation, colons and quotes there",
+        ) from None
     except yaml.YAMLError as error:
-        raise FleetError(f"not readable as YAML: {error}", place=Place(file)) from None
+        raise FleetError(
+            f"not readable as YAML: {error}",
+            place=Place(file),
+            way_out="check that it is a text file in YAML",
+        ) from None
 
 
 def _read_mapping(node: yaml.Node | None, file: str) -> Document:
@@ -74,7 +82,11 @@ def _check_extent(text: str, file: str) -> None:
             raise FleetError("anchors and aliases are not taken", place=place, way_out="write the value out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH or size > _SIZE:
-            raise FleetError(f"more than {_DEPTH} levels deep, or {_SIZE} values", place=place)
+            raise FleetError(
+                f"more than {_DEPTH} levels deep, or {_SIZE} values",
+                place=place,
+                way_out="write it flatter, or split it with `include`",
+            )
 
 
 def _convert(node: yaml.Node, path: Path, places: dict[Path, Place], file: str) -> Any:
@@ -94,7 +106,7 @@ def _convert_mapping(
         place = Place(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
-            raise FleetError("keys must be plain text", place=place)
+            raise FleetError("keys must be plain text", place=place, way_out="put the key into quotes")
         if key in result:
             raise FleetError(f"key `{key}` is given twice", place=place, way_out="keep one of them")
         result[key] = _convert(value_node, (*path, key), places, file)

@@ -15,21 +15,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from .errors import FleetError, InputError, Place
-from .fleet import (
-    AwsCloud,
-    AzureCloud,
-    Clouds,
-    Contracts,
-    Deployment,
-    Fleet,
-    GcpCloud,
-    Monitoring,
-    Name,
-    Network,
-    Part,
-    Region,
-)
+from .fleet import AwsCloud, AzureCloud, Clouds, Contracts, Deployment, Fleet, GcpCloud, Network, Region
 from .fleet_document import Document, Path, merge, read_document, resolve_references
+from .fleet_monitoring import Monitoring
+from .fleet_parts import Name, Part
 from .region import REGION_SETS, azure_regions, is_us, region_set
 
 _ACCOUNTS: Mapping[str, Mapping[str, str]] = {
@@ -60,16 +49,26 @@ RegionEntry = Annotated[Region, BeforeValidator(_named, json_schema_input_type=N
 class FleetFile(Part):
     """The shape of `fleet.yaml` as written: what may be left out, is."""
 
-    include: tuple[str, ...] = ()
+    include: tuple[str, ...] = Field((), examples=[["base.yaml"]])
     """Files laid under this one, first to last; paths are relative to this file."""
-    name: Name
+    name: Name = Field(examples=["chain-138"])
+    """Name of the fleet: start of every resource's name, and of its state folder."""
     network: Network
-    region_set: Literal["azure-non-us-24", "azure-non-us-31"] | None = None
-    regions: tuple[RegionEntry, ...] = ()
+    """The chain: consensus, timing, the node image."""
+    region_set: Literal["azure-non-us-24", "azure-non-us-31"] | None = Field(
+        None, examples=["azure-non-us-24"]
+    )
+    """A list of regions that comes with chainfleet; `regions` are added to it."""
+    regions: tuple[RegionEntry, ...] = Field((), examples=[["northeurope", "westeurope"]])
+    """Regions one by one: a name, or a mapping with settings of its own."""
     clouds: Clouds = Clouds()
+    """Settings of the clouds that regions name."""
     contracts: Contracts = Contracts()
+    """What is deployed to which chains."""
     monitoring: Monitoring = Monitoring()
+    """What watches the network."""
     deployment: Deployment = Field(default_factory=Deployment)
+    """How the fleet is rolled out."""
 
 
 _NEW_FLEET = """\
@@ -103,7 +102,9 @@ def new_fleet(name: str, chain_id: int, regions: int) -> str:
     """
     names = region_set(REGION_SETS[1])
     if not 2 <= regions <= len(names):
-        raise InputError(f"--regions {regions}: give 2 to {len(names)}")
+        raise InputError(
+            f"--regions {regions}: give 2 to {len(names)}", way_out="list further regions in the file by hand"
+        )
     listed = "\n".join(f"  - {region}" for region in names[:regions])
     return _NEW_FLEET.format(name=name, chain_id=chain_id, regions=listed)
 
@@ -191,7 +192,11 @@ def json_schema() -> dict[str, Any]:
 
 def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Document:
     if file in seen:
-        raise FleetError("includes itself: " + " → ".join((*seen, file)), place=Place(file))
+        raise FleetError(
+            "includes itself: " + " → ".join((*seen, file)),
+            place=Place(file),
+            way_out="take one of these includes out",
+        )
     try:
         text = read(file)
     except OSError as error:
@@ -199,11 +204,15 @@ def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...])
         reason = (error.strerror or str(error)).lower()
         raise FleetError(f"can't read {file}: {reason}", place=place, way_out="check the path") from None
     except UnicodeDecodeError:
-        raise FleetError("not a text file (UTF-8)", place=Place(file)) from None
+        raise FleetError("not a text file (UTF-8)", place=Place(file), way_out="give a YAML file") from None
     document = read_document(text, file)
     includes = document.data.get("include", [])
     if not isinstance(includes, list) or not all(isinstance(item, str) for item in includes):
-        raise FleetError("`include` is a list of file names", place=document.place(("include",)))
+        raise FleetError(
+            "`include` is a list of file names",
+            place=document.place(("include",)),
+            way_out="write `include: [base.yaml]`",
+        )
     folder = file.rsplit("/", 1)[0] + "/" if "/" in file else ""
     for include in reversed(includes):
         path = include if include.startswith("/") else folder + include
@@ -317,7 +326,11 @@ def _check_chains(fleet: Fleet, document: Document) -> None:
     oracle = fleet.contracts.oracle
     if not oracle.minimum_answer <= oracle.first_answer <= oracle.maximum_answer:
         message = f"first_answer {oracle.first_answer} lies outside {oracle.minimum_answer} … {oracle.maximum_answer}"
-        raise FleetError(message, place=document.place(("contracts", "oracle", "first_answer")))
+        raise FleetError(
+            message,
+            place=document.place(("contracts", "oracle", "first_answer")),
+            way_out="widen minimum_answer and maximum_answer, or change first_answer",
+        )
 
 
 def _explain(error: ValidationError, document: Document) -> FleetError:
@@ -341,7 +354,11 @@ def _explain(error: ValidationError, document: Document) -> FleetError:
         (key,) for key in SECRET_REFERENCES
     }
     shown = f": got {value!r}" if told else ""
-    return FleetError(f"`{dotted}`{shown}: {item['msg'].lower()}{more}", place=place)
+    return FleetError(
+        f"`{dotted}`{shown}: {item['msg'].lower()}{more}",
+        place=place,
+        way_out="the reference lists what each key takes: `chainfleet schema`, or docs/reference/fleet-file.md",
+    )
 
 
 def _keys_at(path: Path) -> list[str]:

@@ -103,7 +103,7 @@ def make_token(home: Path, name: str, role: str, days: float) -> str:
     if role not in set(Role):
         raise InputError(f"--role {role}: not known", way_out=f"one of {', '.join(Role)}")
     if not 0 < days <= 366:
-        raise InputError(f"--days {days:g}: give more than 0 and at most 366")
+        raise InputError(f"--days {days:g}: give more than 0 and at most 366", way_out="30 is the usual")
     store = AccessStore(home / ACCESS_FILE, wall=time.time)
     try:
         _, secret = Bearers(store).make(
@@ -140,7 +140,8 @@ def read_oidc(path: Path, origin: str) -> OidcSettings:
         ) from None
     if not isinstance(content, Mapping) or not {"issuer", "client_id"} <= set(content) <= _OIDC_KEYS:
         raise InputError(
-            f"--oidc {path}: wants issuer and client_id, and knows {', '.join(sorted(_OIDC_KEYS))}"
+            f"--oidc {path}: wants issuer and client_id, and knows {', '.join(sorted(_OIDC_KEYS))}",
+            way_out="write both; `docs/operate/portal.md` has an example",
         )
     try:
         roles = {str(value): Role(role) for value, role in dict(content.get("roles", {})).items()}
@@ -149,7 +150,9 @@ def read_oidc(path: Path, origin: str) -> OidcSettings:
         raise InputError(f"--oidc {path}: {error}", way_out=f"roles are {', '.join(Role)}") from None
     issuer = str(content["issuer"])
     if urlsplit(issuer).scheme != "https" and not _is_loopback(urlsplit(issuer).hostname or ""):
-        raise InputError(f"--oidc {path}: the issuer's address must be https")
+        raise InputError(
+            f"--oidc {path}: the issuer's address must be https", way_out="give the issuer's https address"
+        )
     return OidcSettings(
         issuer=issuer,
         client_id=str(content["client_id"]),
@@ -170,13 +173,19 @@ def _check(given: Options, *, local: bool) -> None:
         return
     parts = urlsplit(given.url or "")
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.path not in ("", "/"):
-        raise InputError(f"--url {given.url}: give scheme and host, such as https://portal.example.org")
+        raise InputError(
+            f"--url {given.url}: give scheme and host, such as https://portal.example.org",
+            way_out="for this machine alone leave --url out",
+        )
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise InputError(
             f"--url {given.url}: tokens would cross the network in the clear", way_out="use https"
         )
     if (given.certificate is None) != (given.key is None):
-        raise InputError("--certificate and --key go together")
+        raise InputError(
+            "--certificate and --key go together",
+            way_out="give both, or neither behind a proxy that ends TLS",
+        )
 
 
 def _names(given: Options, port: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -18,6 +18,7 @@ from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Ceilings, Fleet
 from chainfleet.model.fleet_file import LoadedFleet, load_fleet
 from chainfleet.model.task import Mode, Phase
+from chainfleet.model.variables import Variable
 from chainfleet.scheduling.planning import Machine, Overrides, Selection
 
 from .state import StateFolder
@@ -60,7 +61,10 @@ class PolicyOptions:
             phase, _, number = text.partition("=")
             _choice(Phase, phase, "--ceiling")
             if not number.isdigit() or int(number) < 1:
-                raise InputError(f"--ceiling {text}: give PHASE=N with N at least 1")
+                raise InputError(
+                    f"--ceiling {text}: give PHASE=N with N at least 1",
+                    way_out="for example --ceiling besu=8",
+                )
             changes[phase] = int(number)
         return fleet.deployment.ceilings.model_copy(update=changes)
 
@@ -132,10 +136,11 @@ def open_target(
     """
     remembered = state.recall("target") or {}
     emulated = options.emulated or (remembered.get("emulated", False) and options.env_file is None)
-    allow = (
-        {"CHAINFLEET_ALLOW_MAINNET": "1"} if options.allow_mainnet or remembered.get("allow_mainnet") else {}
-    )
-    allow |= {"CHAINFLEET_ALLOW_DESTROY": "1"} if options.allow_destroy else {}
+    allow: dict[str, str] = {}
+    if options.allow_mainnet or remembered.get("allow_mainnet"):
+        allow[Variable.ALLOW_MAINNET] = "1"
+    if options.allow_destroy:
+        allow[Variable.ALLOW_DESTROY] = "1"
     if not emulated:
         scale = options.time_scale or remembered.get("time_scale") or 1.0
         yield Target({**_env_file(options.env_file), **allow}, time_scale=scale)
@@ -150,7 +155,7 @@ def open_target(
         running = start(folder, time_scale=scale, faults=options.faults)
     with running:
         yield Target(
-            {**running.environment, **allow, "CHAINFLEET_LOCAL_STATE": "1"}, time_scale=scale, emulated=True
+            {**running.environment, **allow, Variable.LOCAL_STATE: "1"}, time_scale=scale, emulated=True
         )
 
 
@@ -182,7 +187,9 @@ def _env_file(path: Path | None) -> dict[str, str]:
             f"--env-file {path}: {error}", way_out="give a JSON object of variable names to values"
         ) from None
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise InputError(f"--env-file {path}: not a JSON object of names to texts")
+        raise InputError(
+            f"--env-file {path}: not a JSON object of names to texts", way_out='write {"NAME": "text", …}'
+        )
     return content
 
 

@@ -69,7 +69,10 @@ class Faults:
             )
         for region in (*self.lost_regions, *self.slow_regions, *self.no_capacity_until_s):
             if region not in blueprint.graph.regions:
-                raise InputError(f"the fault profile names region {region}, which the plan does not have")
+                raise InputError(
+                    f"the fault profile names region {region}, which the plan does not have",
+                    way_out="name regions of the fleet",
+                )
         for region, factor in self.slow_regions.items():
             if not factor > 0:
                 raise InputError(
@@ -78,7 +81,10 @@ class Faults:
         known = {limit.name for limit in blueprint.plan.limits}
         for name in self.real_limits:
             if name not in known:
-                raise InputError(f"the fault profile names limit {name}, which the plan does not have")
+                raise InputError(
+                    f"the fault profile names limit {name}, which the plan does not have",
+                    way_out="name limits that `chainfleet plan FLEET --json` lists",
+                )
 
 
 @dataclass(frozen=True, slots=True)

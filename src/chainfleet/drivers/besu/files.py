@@ -15,7 +15,9 @@ def read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise EnvironmentProblem(f"{path} can't be read: {error.strerror}") from error
+        raise EnvironmentProblem(
+            f"{path} can't be read: {error.strerror}", way_out="check its permissions"
+        ) from error
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> bool:
@@ -43,7 +45,10 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:
-        raise EnvironmentProblem(f"{folder} can't be made: {error.strerror}") from error
+        raise EnvironmentProblem(
+            f"{folder} can't be made: {error.strerror}",
+            way_out="check the permissions of the folder above, or give another --state",
+        ) from error
 
 
 def _replace(path: Path, text: str, mode: int, *, durable: bool) -> None:
@@ -59,4 +64,7 @@ def _replace(path: Path, text: str, mode: int, *, durable: bool) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise EnvironmentProblem(f"{path} can't be written: {error.strerror}") from error
+        raise EnvironmentProblem(
+            f"{path} can't be written: {error.strerror}",
+            way_out="check permissions and free space, or give another --state",
+        ) from error

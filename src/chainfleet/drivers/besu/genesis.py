@@ -62,7 +62,10 @@ def build_genesis(fleet: Fleet, validators: Sequence[str]) -> dict[str, Any]:
     genesis["alloc"] = _allocations(fleet)
     problems = genesis_key_problems(genesis, read_version(network.besu_version))
     if problems:
-        raise InputError(f"the genesis would be wrong: {problems[0]}")
+        raise InputError(
+            f"the genesis would be wrong: {problems[0]}",
+            way_out="change the fleet's `network`; `chainfleet check` tells all that is wrong",
+        )
     return genesis
 
 
@@ -116,7 +119,10 @@ def _allocations(fleet: Fleet) -> dict[str, Any]:
     for allocation in fleet.network.allocations:
         address = allocation.address.lower()
         if address in accounts:
-            raise InputError(f"network.allocations: {allocation.address} comes twice")
+            raise InputError(
+                f"network.allocations: {allocation.address} comes twice",
+                way_out="keep one of them, with the sum",
+            )
         accounts[address] = {"balance": hex(allocation.balance_wei)}
     return accounts
 

@@ -18,10 +18,11 @@ from chainfleet.model.besu.identity import PrivateKey, address_of, neighbours, r
 from chainfleet.model.besu.text import read_address
 from chainfleet.model.errors import EnvironmentProblem, InputError
 from chainfleet.model.fleet import Fleet
+from chainfleet.model.variables import Variable
 
 from .files import make_private_folder, read_text, write_private, write_text
 
-PASSWORD_VARIABLE = "CHAINFLEET_KEYSTORE_PASSWORD"  # noqa: S105 - the name of a variable, not a password
+PASSWORD_VARIABLE = Variable.KEYSTORE_PASSWORD
 _SCRYPT_WORK_FACTOR = 2**14
 """16 MiB and about 50 ms per key: 48 keys are read in seconds. The password is the operator's secret
 manager's, long and random, not one that a person types (keystores for those use 2^18)."""
@@ -78,7 +79,10 @@ class KeyStore:
         try:
             return tuple(_read_validator(row) for row in json.loads(text))
         except (ValueError, TypeError, KeyError, InputError) as error:
-            raise InputError(f"{self._roster}: not a list of validators ({error})") from error
+            raise InputError(
+                f"{self._roster}: not a list of validators ({error})",
+                way_out="restore the file from a copy of the state folder",
+            ) from error
 
     def ensure(self, wanted: Iterable[tuple[str, int]], randomness: Randomness) -> tuple[Validator, ...]:
         """Return the validators wanted, making keys for those that have none yet.
@@ -111,9 +115,15 @@ class KeyStore:
         address = key.address()
         for place, other in known.items():
             if place == (region, index) and other.address != address:
-                raise InputError(f"{other.name} already has the key of {other.address}")
+                raise InputError(
+                    f"{other.name} already has the key of {other.address}",
+                    way_out="give each validator a key of its own",
+                )
             if place != (region, index) and other.address == address:
-                raise InputError(f"the key of {address} already serves {other.name}")
+                raise InputError(
+                    f"the key of {address} already serves {other.name}",
+                    way_out="give each validator a key of its own",
+                )
         if (region, index) not in known:
             known[region, index] = self._keep((region, index), key)
             self._write_roster(known.values())
@@ -128,7 +138,10 @@ class KeyStore:
         """
         key = self._read(validator)
         if key.address() != validator.address:
-            raise InputError(f"the key of {validator.name} is not the one of {validator.address}")
+            raise InputError(
+                f"the key of {validator.name} is not the one of {validator.address}",
+                way_out="take the key that belongs to the address, or remove the address from the roster",
+            )
         return key
 
     @property
@@ -161,7 +174,10 @@ class KeyStore:
             return read_key_file(text, str(plain))
         text = read_text(encrypted)
         if text is None:
-            raise InputError(f"there is no key of {validator.name} in {self._folder}")
+            raise InputError(
+                f"there is no key of {validator.name} in {self._folder}",
+                way_out="run `chainfleet deploy` from where the keys were made, or restore that folder",
+            )
         if self._password is None:
             message = f"the key of {validator.name} is encrypted"
             raise EnvironmentProblem(message, way_out=f"set {PASSWORD_VARIABLE}")
@@ -230,7 +246,10 @@ def _decrypt(text: str, password: str, path: Path) -> PrivateKey:
         return PrivateKey(bytes(decode_keyfile_json(json.loads(text), secret)))
     except (ValueError, KeyError, TypeError) as error:
         reason = "the password is wrong" if "MAC" in str(error) else "it is damaged"
-        raise InputError(f"{path}: the keystore can't be opened, {reason}") from None
+        raise InputError(
+            f"{path}: the keystore can't be opened, {reason}",
+            way_out="check the password that CHAINFLEET_KEYSTORE_PASSWORD or …_FILE names",
+        ) from None
 
 
 def _read_validator(row: Mapping[str, Any]) -> Validator:
@@ -239,7 +258,10 @@ def _read_validator(row: Mapping[str, Any]) -> Validator:
         str(row["region"]), int(row["index"]), read_address(row["address"], "address"), public_key.hex()
     )
     if address_of(public_key) != validator.address:
-        raise InputError(f"{validator.name}: address and public key don't belong together")
+        raise InputError(
+            f"{validator.name}: address and public key don't belong together",
+            way_out="give the public key of that address",
+        )
     return validator
 
 

@@ -127,10 +127,16 @@ async def stop_region(operation: Operation, region: str) -> int:
     fleet = operation.fleet
     placement = {r.name: fleet.validators_of(r) for r in fleet.regions}
     if region not in placement:
-        raise InputError(f"the fleet has no region {region}")
+        raise InputError(
+            f"the fleet has no region {region}",
+            way_out="name one of the fleet's regions: `chainfleet plan FLEET` lists them",
+        )
     if not survives(placement, [region]):
         message = f"without {region} the chain stops: {quorum_of(fleet.validator_count).quorum} are needed"
-        raise InputError(message)
+        raise InputError(
+            message,
+            way_out="start others first, or wait until they caught up: `chainfleet status FLEET --live`",
+        )
     await _open_gate(operation, placement[region])
     return await _scale_region(operation, region, 0)
 
@@ -165,7 +171,9 @@ async def vote(operation: Operation, address: str, *, add: bool) -> tuple[str, .
         operation.log(f"{target} is {'a' if add else 'no'} validator already")
         return current
     if not add and len(current) <= 4:
-        raise InputError(f"of {len(current)} validators none can be dropped: 3 can't bear a fault")
+        raise InputError(
+            f"of {len(current)} validators none can be dropped: 3 can't bear a fault", way_out="add one first"
+        )
     voters = await _voters(operation, nodes, current)
     operation.fence()
     try:

@@ -76,7 +76,10 @@ def image_of(fleet: Fleet) -> str:
 def _validator_objects(fleet: Fleet, region: Region, index: int, artefacts: Artefacts) -> list[Manifest]:
     addresses = artefacts.addresses.get(region.name, ())
     if index >= len(addresses):
-        raise InputError(f"{region.name}-{index} has no address that peers could dial")
+        raise InputError(
+            f"{region.name}-{index} has no address that peers could dial",
+            way_out="deploy the region's network first, or give `addresses` for an existing cluster",
+        )
     options = node_options(fleet, identity=f"{region.name}-v{index}", p2p_host=addresses[index])
     config = toml_text(options)
     labels = besu_labels(fleet.name, region.name, index)
@@ -230,7 +233,10 @@ def _p2p_port(fleet: Fleet, protocol: str) -> dict[str, Any]:
 
 def _azure_annotations(region: Region, index: int, artefacts: Artefacts) -> dict[str, str]:
     if index >= len(artefacts.public_ip_names):
-        raise InputError(f"{region.name}-{index} has no public IP resource")
+        raise InputError(
+            f"{region.name}-{index} has no public IP resource",
+            way_out="deploy the region's network first: `chainfleet deploy FLEET --only infrastructure`",
+        )
     head = "service.beta.kubernetes.io/azure-"
     return {
         f"{head}pip-name": artefacts.public_ip_names[index],
@@ -241,7 +247,10 @@ def _azure_annotations(region: Region, index: int, artefacts: Artefacts) -> dict
 def _aws_annotations(region: Region, index: int, artefacts: Artefacts) -> dict[str, str]:
     """A network load balancer with the validator's own address, in the one subnet that the address is for."""
     if index >= len(artefacts.public_ip_names):
-        raise InputError(f"{region.name}-{index} has no public IP resource")
+        raise InputError(
+            f"{region.name}-{index} has no public IP resource",
+            way_out="deploy the region's network first: `chainfleet deploy FLEET --only infrastructure`",
+        )
     allocation, _, subnet = artefacts.public_ip_names[index].partition("/")
     head = "service.beta.kubernetes.io/aws-load-balancer-"
     return {f"{head}type": "nlb", f"{head}eip-allocations": allocation, f"{head}subnets": subnet}

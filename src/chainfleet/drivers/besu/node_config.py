@@ -61,7 +61,10 @@ def node_options(fleet: Fleet, *, identity: str, p2p_host: str) -> dict[str, Val
     problems = [p for name in options if (p := option_problem(name, version))]
     problems += [p for name in network.rpc_apis if (p := rpc_api_problem(name, version))]
     if problems:
-        raise InputError(f"Besu {network.besu_version} would not start: {problems[0]}")
+        raise InputError(
+            f"Besu {network.besu_version} would not start: {problems[0]}",
+            way_out="change the fleet's `network`; `chainfleet check` tells all that is wrong",
+        )
     return options
 
 
@@ -109,7 +112,10 @@ def _check_host(host: str, identity: str) -> None:
     try:
         ip_address(host)
     except ValueError:
-        raise InputError(f"{identity}: p2p-host {host!r} is no IP address; Besu would not start") from None
+        raise InputError(
+            f"{identity}: p2p-host {host!r} is no IP address; Besu would not start",
+            way_out="give an address, not a name",
+        ) from None
 
 
 def _toml(value: Value) -> str:

@@ -30,7 +30,10 @@ def enodes(validators: Iterable[Validator], addresses: Mapping[str, Sequence[str
     for validator in validators:
         host = address_of_validator(validator, addresses)
         if host in seen:
-            raise InputError(f"{validator.name} and {seen[host]} have the same address {host}")
+            raise InputError(
+                f"{validator.name} and {seen[host]} have the same address {host}",
+                way_out="give each its own: Besu tells peers by their address",
+            )
         seen[host] = validator.name
         urls.append(
             f"enode://{validator.public_key}@{host}:{port}"
@@ -44,7 +47,10 @@ def address_of_validator(validator: Validator, addresses: Mapping[str, Sequence[
     """Return the address that peers dial; InputError if it has none."""
     of_region = addresses.get(validator.region, ())
     if validator.index >= len(of_region) or not of_region[validator.index]:
-        raise InputError(f"{validator.name} has no address that peers could dial")
+        raise InputError(
+            f"{validator.name} has no address that peers could dial",
+            way_out="deploy the region's network first, or give `addresses` for an existing cluster",
+        )
     return of_region[validator.index]
 
 

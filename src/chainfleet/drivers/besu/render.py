@@ -67,7 +67,10 @@ def write_rendered(
             contents[folder / region.name / name] = manifests
     breaches = policy_breaches(m for manifests in contents.values() for m in manifests)
     if breaches:
-        raise InputError(f"rendered objects break the policy: {breaches[0]}")
+        raise InputError(
+            f"rendered objects break the policy: {breaches[0]}",
+            way_out="report it: what chainfleet renders has to keep the policy",
+        )
     for path, manifests in contents.items():
         write_text(path, yaml_text(manifests), durable=False)
     plain = {folder / "README.md": _readme(fleet)}

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainfleet.model.variables import Variable
+
 from .addresses import Record
 from .artefacts import load, standard_json
 
 if TYPE_CHECKING:
     import httpx2
 
-SOURCIFY_URL = "CHAINFLEET_SOURCIFY_URL"
-ETHERSCAN_URL = "CHAINFLEET_ETHERSCAN_URL"
-ETHERSCAN_KEY = "CHAINFLEET_ETHERSCAN_KEY"
-BLOCKSCOUT_URL = "CHAINFLEET_BLOCKSCOUT_URL"
+SOURCIFY_URL = Variable.SOURCIFY_URL
+ETHERSCAN_URL = Variable.ETHERSCAN_URL
+ETHERSCAN_KEY = Variable.ETHERSCAN_KEY
+BLOCKSCOUT_URL = Variable.BLOCKSCOUT_URL
 _TIMEOUT_S = 30.0
 
 

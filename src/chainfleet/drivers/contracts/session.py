@@ -12,6 +12,7 @@ from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Chain as ChainSpec
 from chainfleet.model.fleet import Fleet
+from chainfleet.model.variables import Variable
 
 from .addresses import AddressBook, Record
 from .chain import MAINNET, Chain
@@ -21,7 +22,7 @@ from .rpc import HttpJsonRpc, JsonRpc
 from .signer import Signer, load_signer
 from .transactions import Pace, Sender
 
-ALLOW_MAINNET = "CHAINFLEET_ALLOW_MAINNET"
+ALLOW_MAINNET = Variable.ALLOW_MAINNET
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MINUTE_S = 60.0
 _FASTEST_POLL_S = 0.05

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.variables import Variable
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-PASSWORD_FILE_VARIABLE = "CHAINFLEET_KEYSTORE_PASSWORD_FILE"  # noqa: S105 - the name of a variable
-PASSWORD_VARIABLE = "CHAINFLEET_KEYSTORE_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD_FILE_VARIABLE = Variable.KEYSTORE_PASSWORD_FILE
+PASSWORD_VARIABLE = Variable.KEYSTORE_PASSWORD
 
 _REFERENCE = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 _SMALL_KEY = 2**32

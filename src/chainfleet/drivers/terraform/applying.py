@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.variables import Variable
 
 from .applied import state_of
 from .messages import Output
@@ -15,7 +16,7 @@ from .runner import Runner
 
 _PLAN = "chainfleet-apply.tfplan"
 
-ALLOW_DESTROY = "CHAINFLEET_ALLOW_DESTROY"
+ALLOW_DESTROY = Variable.ALLOW_DESTROY
 """Environment variable that, at 1, lets a plan destroy or replace what stands."""
 
 _LOCK_WAIT_S = 10

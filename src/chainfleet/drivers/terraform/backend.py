@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import StateBackend
+from chainfleet.model.variables import Variable
 
 FILE = "backend.tf.json"
 
-LOCAL_STATE = "CHAINFLEET_LOCAL_STATE"
+LOCAL_STATE = Variable.LOCAL_STATE
 """Environment variable that, at 1, keeps states local whatever the fleet says: the emulated cloud has no blobs."""
 
 _DEFAULTS: Mapping[str, Mapping[str, str | bool]] = {

@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from chainfleet.model.event import LimitObserved
+from chainfleet.model.variables import Variable
 
 from .diagnosis import understand
 from .messages import Diagnostic
 
-PROVIDER_LOGS = "CHAINFLEET_PROVIDER_LOGS"
+PROVIDER_LOGS = Variable.PROVIDER_LOGS
 """Environment variable that, at 1, has providers log their calls."""
 
 _REQUEST = re.compile(r"\b(GET|HEAD|PUT|PATCH|POST|DELETE) (https?://\S+)")

@@ -23,8 +23,9 @@ from typing import Any
 import aiohttp
 
 from chainfleet.model.errors import EnvironmentProblem
+from chainfleet.model.variables import Variable
 
-VARIABLE = "CHAINFLEET_ANVIL"
+VARIABLE = Variable.ANVIL
 LOST = -32603
 """Code of an `RpcError` that means that anvil is gone ("Internal error")."""
 _START_S = 20.0
@@ -76,7 +77,10 @@ def find_anvil(environ: Mapping[str, str], project: Path | None = None) -> Path:
     if named := environ.get(VARIABLE):
         if Path(named).is_file() and os.access(named, os.X_OK):
             return Path(named)
-        raise EnvironmentProblem(f"{VARIABLE} names {named}, which is no executable file")
+        raise EnvironmentProblem(
+            f"{VARIABLE} names {named}, which is no executable file",
+            way_out="name the program itself, or unset the variable",
+        )
     places = [project] if project else [Path(__file__).resolve().parents[4], Path.cwd()]
     name = "anvil.exe" if sys.platform == "win32" else "anvil"
     for place in places:
@@ -87,7 +91,8 @@ def find_anvil(environ: Mapping[str, str], project: Path | None = None) -> Path:
         return Path(found)
     raise EnvironmentProblem(
         "anvil isn't installed: the emulated chains need it",
-        way_out=f"run `make setup` (it installs tools/anvil), put anvil on PATH, or name it in {VARIABLE}",
+        way_out="put anvil on PATH (npm install @foundry-rs/anvil, or Foundry's installer), or name it in "
+        f"{VARIABLE}; in a clone `make setup` brings it",
     )
 
 

@@ -95,7 +95,10 @@ def read_header(block: Mapping[str, Any], codec: Codec = Codec.QBFT) -> Header:
     # Block 0 is hashed as it is written; it has neither round nor seals.
     hashed = hex_text(keccak256(_encoded(block, replace(extra, round=0, seals=()), codec)))
     if str(block.get("hash")).lower() != hashed:
-        raise InputError(f"block {number}: its hash is {hashed}, not {block.get('hash')}")
+        raise InputError(
+            f"block {number}: its hash is {hashed}, not {block.get('hash')}",
+            way_out="ask another node: this one's block is not what its hash says, or its chain is no QBFT or IBFT 2.0",
+        )
     return Header(
         number=number,
         hash=hashed,
@@ -126,7 +129,10 @@ def _number(block: Mapping[str, Any], name: str) -> int:
             return int(value, 16)
     except ValueError:
         pass
-    raise InputError(f"block header: {name} is {value!r}, not a hexadecimal number")
+    raise InputError(
+        f"block header: {name} is {value!r}, not a hexadecimal number",
+        way_out="take the block as eth_getBlockByNumber gives it",
+    )
 
 
 def _signer(seal: bytes, digest: bytes) -> str | None:

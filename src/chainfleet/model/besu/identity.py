@@ -28,7 +28,10 @@ class PrivateKey:
     def __post_init__(self) -> None:
         """Refuse what is no scalar of the curve."""
         if len(self.secret) != 32 or not 0 < int.from_bytes(self.secret, "big") < CURVE_ORDER:
-            raise InputError("a private key is 32 bytes between 1 and the order of secp256k1 less 1")
+            raise InputError(
+                "a private key is 32 bytes between 1 and the order of secp256k1 less 1",
+                way_out="make one with `openssl rand -hex 32`",
+            )
 
     def public_key(self) -> bytes:
         """Return the 64 bytes X‖Y of the public key, without the leading 0x04."""
@@ -56,7 +59,7 @@ def read_key_file(text: str, place: str = "key file") -> PrivateKey:
     try:
         return PrivateKey(bytes.fromhex(match[1]))
     except InputError as error:
-        raise InputError(f"{place}: {error.message}") from None
+        raise InputError(f"{place}: {error.message}", way_out="give it in hex, 0x in front or not") from None
 
 
 def read_public_key(text: str, place: str = "public key") -> bytes:
@@ -91,4 +94,6 @@ def _check_on_curve(data: bytes, place: str) -> None:
     field_prime = 2**256 - 2**32 - 977
     x, y = int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
     if x >= field_prime or y >= field_prime or (y * y - x * x * x - 7) % field_prime:
-        raise InputError(f"{place}: no point of secp256k1")
+        raise InputError(
+            f"{place}: no point of secp256k1", way_out="check the key: 64 bytes, 128 hex digits, of a node"
+        )

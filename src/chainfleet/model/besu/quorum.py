@@ -39,7 +39,10 @@ class Quorum:
 def quorum_of(validators: int) -> Quorum:
     """Return the arithmetic of N validators; InputError if N < 1."""
     if validators < 1:
-        raise InputError(f"a network of {validators} validators can't agree on anything")
+        raise InputError(
+            f"a network of {validators} validators can't agree on anything",
+            way_out="give at least 1; 4 bear a fault",
+        )
     quorum = -(-2 * validators // 3)
     byzantine = (validators - 1) // 3
     return Quorum(validators, quorum, byzantine, validators - quorum, validators // 2 + 1, byzantine + 1)

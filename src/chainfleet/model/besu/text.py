@@ -21,7 +21,10 @@ def read_hex(value: object, place: str) -> bytes:
         # bytes.fromhex skips blanks: text with one is refused here.
         if re.fullmatch(r"(?:[0-9a-fA-F]{2})*", digits):
             return bytes.fromhex(digits)
-    raise InputError(f"{place}: {value!r} is not hexadecimal bytes")
+    raise InputError(
+        f"{place}: {value!r} is not hexadecimal bytes",
+        way_out="give it as 0x and an even number of hex digits",
+    )
 
 
 def read_address(value: object, place: str) -> str:

@@ -13,15 +13,16 @@ from typing import Any
 
 from chainfleet.drivers.scraping import TEXT, Answer, exposition, served
 from chainfleet.model.errors import EnvironmentProblem, InputError
+from chainfleet.model.variables import Variable
 
 from ..coordinator import Coordinator, Observer
 from .log import RunLog
 from .metrics import RunMetrics
 
-METRICS_PORT = "CHAINFLEET_METRICS_PORT"
-LOG_FILE = "CHAINFLEET_LOG_FILE"
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+METRICS_PORT = Variable.METRICS_PORT
+LOG_FILE = Variable.LOG_FILE
+ENDPOINT = Variable.OTEL_EXPORTER_OTLP_ENDPOINT
+TRACES_ENDPOINT = Variable.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 
 @dataclass(slots=True)

@@ -89,7 +89,10 @@ def faults_from(values: object, source: str) -> Faults:
         try:
             shaped[str(key)] = _shape(str(key), value)
         except (TypeError, ValueError, KeyError) as error:
-            raise InputError(f"{source}: {key}: {error}") from None
+            raise InputError(
+                f"{source}: {key}: {error}",
+                way_out="`chainfleet rehearse --help` names the built-in ones to start from",
+            ) from None
     return Faults(**shaped)
 
 

@@ -79,7 +79,10 @@ def lay_out(blueprint: Blueprint) -> Layout:
     """The limits of a plan's classes as integers; InputError if the plan needs the whole engine."""
     reason = why_not(blueprint)
     if reason:
-        raise InputError(f"this plan needs the whole engine: {reason}")
+        raise InputError(
+            f"this plan needs the whole engine: {reason}",
+            way_out="report it: the whole engine should have been taken",
+        )
     meters = [gauge.meter for gauge in gauges(blueprint.plan.limits, SECOND)]
     size = len(blueprint.graph.classes)
     layout = Layout([0] * size, [FREE] * size, [FREE] * size, [0] * size)

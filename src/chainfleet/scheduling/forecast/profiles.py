@@ -58,7 +58,10 @@ def profile_from(values: object, source: str) -> Mapping[str, Estimate]:
         InputError: not a mapping, or a duration that can't be; the message names the action.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f"{source}: a profile maps actions, e.g. `besu/start`, to seconds")
+        raise InputError(
+            f"{source}: a profile maps actions, e.g. `besu/start`, to seconds",
+            way_out="write `besu/start: 90` a line",
+        )
     return {str(action): _estimate(f"{source}: {action}", value) for action, value in values.items()}
 
 
@@ -66,7 +69,10 @@ def _estimate(what: str, value: object) -> Estimate:
     fields = value if isinstance(value, Mapping) else {"median_s": value}
     unknown = sorted(set(fields) - {"median_s", "sigma"})
     if unknown or "median_s" not in fields:
-        raise InputError(f"{what}: give seconds, or median_s and sigma; not {', '.join(map(str, unknown))}")
+        raise InputError(
+            f"{what}: give seconds, or median_s and sigma; not {', '.join(map(str, unknown))}",
+            way_out="write `besu/start: 90`, or {median_s: 90, sigma: 0.3}",
+        )
     numbers = {}
     for name, number in fields.items():
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e9:

@@ -35,7 +35,10 @@ def order(tasks: Iterable[Task]) -> list[Task]:
     for i, task in enumerate(listed):
         for before in {*task.needs, *task.after}:
             if before not in index:
-                raise PlanError(f"task `{task.id}` waits for `{before}`, which is not in the plan")
+                raise PlanError(
+                    f"task `{task.id}` waits for `{before}`, which is not in the plan",
+                    way_out="add it, or let the task not wait for it",
+                )
             followers[index[before]].append(i)
             missing[i] += 1
     ready = [(_RANK[task.phase], i) for i, task in enumerate(listed) if not missing[i]]
@@ -50,7 +53,9 @@ def order(tasks: Iterable[Task]) -> list[Task]:
                 heapq.heappush(ready, (_RANK[listed[follower].phase], follower))
     if len(result) < len(listed):
         stuck = ", ".join(task.id for i, task in enumerate(listed) if missing[i])
-        raise PlanError(f"the plan has a cycle among: {stuck}")
+        raise PlanError(
+            f"the plan has a cycle among: {stuck}", way_out="let one of them no longer wait for another"
+        )
     return result
 
 

@@ -166,7 +166,10 @@ class ChainCollector:
         before, signers = self.window.head, header.signers()
         anchor = self.expected.validators if before is None else frozenset(before.extra.validators)
         if not is_sealed(header, signers, anchor):
-            raise InputError(f"block {header.number} lacks the seals that would prove it")
+            raise InputError(
+                f"block {header.number} lacks the seals that would prove it",
+                way_out="look at the node: it tells a block that no quorum has sealed",
+            )
         if before is not None and header.number == before.number + 1 and header.parent != before.hash:
             self.window = self._new_window()
         self.window.feed(header, signers)
