@@ -207,7 +207,7 @@ def main() -> None:
             document = schema_of(source, wheel)
         path = TARGET / f"provider_{source.provider}.json"
         path.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
-        print(f"{path.relative_to(ROOT)}: {document['source']['provider']} {document['source']['version']}")  # noqa: T201
+        print(f"{path.relative_to(ROOT)}: {document['source']['provider']} {document['source']['version']}")
 
 
 if __name__ == "__main__":
