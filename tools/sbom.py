@@ -70,7 +70,8 @@ def npm_parts() -> Iterator[Component]:
     """Packages that the pages and the contracts are built from; tools that only build them are left out."""
     for lock in NPM:
         for path, entry in json.loads(lock.read_text(encoding="utf-8"))["packages"].items():
-            if path and not entry.get("dev") and not entry.get("link"):
+            # Packages that only contain tools of others are replaced by an empty one.
+            if path and not entry.get("dev") and entry.get("name") != "empty-npm-package":
                 algorithm, _, digest = entry["integrity"].partition("-")
                 content = base64.b64decode(digest).hex()
                 hashes = [HashType(alg=HashAlgorithm(algorithm.replace("sha", "SHA-")), content=content)]

@@ -71,6 +71,24 @@ def test_a_new_fleet_is_a_good_fleet(tmp_path: Path) -> None:
     assert (plan["fleet"], plan["validators"], len(plan["regions"])) == ("mine", 10, 5)
 
 
+@pytest.mark.parametrize("regions", [4, 7, 31])
+def test_a_new_fleet_passes_its_check(tmp_path: Path, regions: int) -> None:
+    """The chain's rules too: no region may hold more validators than the network can lose."""
+    (tmp_path / "f.yaml").write_text(run("init", "--regions", str(regions)).stdout)
+    findings = json.loads(run("check", "f.yaml", "--json", cwd=tmp_path).stdout)["findings"]
+    assert [
+        finding
+        for finding in findings
+        if finding["place"].startswith("f.yaml") and finding["severity"] == "error"
+    ] == []
+
+
+def test_a_new_fleet_has_no_fewer_regions_than_a_fault_needs() -> None:
+    done = run("init", "--regions", "3")
+    assert done.returncode == 2
+    assert "give 4 to 31" in done.stderr
+
+
 def test_the_schema_is_json() -> None:
     assert json.loads(run("schema").stdout)["title"] == "chainfleet fleet"
 

@@ -94,6 +94,10 @@ deployment:
 """
 
 
+FEWEST_REGIONS = 4
+"""With two validators each, no region then holds more than the network can lose: (8 - 1) // 3 = 2."""
+
+
 def new_fleet(name: str, chain_id: int, regions: int) -> str:
     """A fleet file to start from, with that many of the recommended regions.
 
@@ -101,9 +105,10 @@ def new_fleet(name: str, chain_id: int, regions: int) -> str:
         InputError: there are not so many, or too few for a fault to be tolerated.
     """
     names = region_set(REGION_SETS[1])
-    if not 2 <= regions <= len(names):
+    if not FEWEST_REGIONS <= regions <= len(names):
         raise InputError(
-            f"--regions {regions}: give 2 to {len(names)}", way_out="list further regions in the file by hand"
+            f"--regions {regions}: give {FEWEST_REGIONS} to {len(names)}",
+            way_out="list further regions in the file by hand",
         )
     listed = "\n".join(f"  - {region}" for region in names[:regions])
     return _NEW_FLEET.format(name=name, chain_id=chain_id, regions=listed)

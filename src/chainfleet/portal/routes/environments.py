@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request, Response
 
 from chainfleet.model.environment import RevisionMade
-from chainfleet.model.fleet_file import json_schema, new_fleet
+from chainfleet.model.fleet_file import FEWEST_REGIONS, json_schema, new_fleet
 from chainfleet.model.task import Plan
 from chainfleet.runtime.commands import plan_words, rehearse_words, shown
 from chainfleet.scheduling.planning import make_plan, select
@@ -287,7 +287,9 @@ def get_fleet_template(
         str, Query(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$", description="Name of the fleet.")
     ] = "my-chain",
     chain_id: Annotated[int, Query(ge=1, le=2**53, description="Its chain id.")] = 1138,
-    regions: Annotated[int, Query(ge=2, le=31, description="How many recommended regions.")] = 24,
+    regions: Annotated[
+        int, Query(ge=FEWEST_REGIONS, le=31, description="How many recommended regions.")
+    ] = 24,
 ) -> FleetTemplate:
     """A fleet file to start from."""
     return FleetTemplate(document=new_fleet(name, chain_id, regions))
