@@ -7,9 +7,9 @@ import pytest
 from chainfleet.drivers.inventory.needs import (
     Verdict,
     azure_counts,
-    azure_pools,
     distance_km,
     judge,
+    pools_of,
     substitutes,
 )
 from chainfleet.model.fleet import Fleet
@@ -34,17 +34,19 @@ def test_a_region_counts_what_the_module_makes(chain_138: Fleet) -> None:
     counts = azure_counts(chain_138, chain_138.region("uksouth"))
     assert counts["StandardSkuPublicIpAddresses"] == 3
     assert counts["managedClusters"] == 1
-    assert counts["virtualMachineScaleSets"] == len(azure_pools(chain_138)) == 2
+    assert counts["virtualMachineScaleSets"] == len(pools_of(chain_138, "azure")) == 2
     assert counts["PremiumDiskCount"] == 2 + 3
 
 
 def test_the_substitute_is_on_the_same_continent_and_near(chain_138: Fleet) -> None:
     taken = [region.name for region in chain_138.regions]
-    for_paris = substitutes("francecentral", taken)
+    for_paris = substitutes("azure", "francecentral", taken)
     assert set(for_paris) == set(region_set("azure-non-us-31")) - set(taken)
     assert for_paris[0] == "belgiumcentral"
     facts = azure_regions()
-    assert facts[substitutes("southeastasia", taken)[0]].continent == facts["southeastasia"].continent
+    assert (
+        facts[substitutes("azure", "southeastasia", taken)[0]].continent == facts["southeastasia"].continent
+    )
 
 
 def test_distances_are_those_of_the_globe() -> None:

@@ -140,7 +140,7 @@ def test_no_access_and_wrong_credentials_are_told(cloud: Running, fleet: Fleet) 
     with pytest.raises(TaskFailed, match="AADSTS") as caught:
         validate_usage(fleet, expired)
     assert caught.value.error_class is ErrorClass.AUTHORISATION
-    with pytest.raises(InputError, match="unknown Azure region `atlantis`"):
+    with pytest.raises(InputError, match="unknown region `atlantis`"):
         look(cloud, fleet, regions=["atlantis"])
 
 

@@ -24,7 +24,8 @@ def usage(
     fleet: FleetArg,
     state: StateOpt = None,
     all_regions: Annotated[
-        bool, typer.Option("--all-regions", help="Every region outside the US, not only the fleet's.")
+        bool,
+        typer.Option("--all-regions", help="Every region outside the US of the clouds that the fleet is in."),
     ] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report, for pipelines.")

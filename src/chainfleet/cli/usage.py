@@ -12,7 +12,7 @@ import typer
 
 from chainfleet.model.errors import EnvironmentProblem, ErrorClass, InputError, TaskFailed
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.region import azure_regions
+from chainfleet.model.region import known_regions
 from chainfleet.runtime.operations import deployed_regions, task_environ
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target
@@ -32,12 +32,15 @@ def run_usage(
     state = target.state_folder(declared.fleet.name)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
-        if loaded.fleet.clouds.azure.subscription_id.startswith("${"):
+        clouds = _clouds_of(loaded.fleet)
+        if any(loaded.fleet.clouds.account_of(cloud).startswith("${") for cloud in clouds):
             loaded.require_environment()
         usage = validate_usage(
             loaded.fleet,
             task_environ(cloud.environ),
-            regions=sorted(azure_regions()) if all_regions else None,
+            regions=[name for cloud in clouds for name in sorted(known_regions(cloud))]
+            if all_regions
+            else None,
             deployed=deployed_regions(state, loaded.fleet.name),
         )
     if junit is not None:
@@ -58,22 +61,27 @@ def require_room(fleet: Fleet, environ: Mapping[str, str], state: StateFolder) -
         InputError: a region has no room.
         TaskFailed: the credentials are refused.
     """
-    if not any(region.cloud == "azure" for region in fleet.regions):
+    if not _clouds_of(fleet):
         return
     from chainfleet.drivers.inventory.usage import validate_usage
 
     try:
         usage = validate_usage(fleet, environ, deployed=deployed_regions(state, fleet.name))
-    except TaskFailed as error:
-        if error.error_class is ErrorClass.AUTHORISATION:
+    except (EnvironmentProblem, TaskFailed) as error:
+        if isinstance(error, TaskFailed) and error.error_class is ErrorClass.AUTHORISATION:
             raise
-        typer.echo(f"usage could not be checked: {error.message}", err=True)
+        typer.echo(f"usage could not be checked: {error}", err=True)
         return
     if usage.failed:
         first = usage.failed[0]
         others = len({check.region for check in usage.failed}) - 1
         more = f" (and {others} more regions: `chainfleet usage`)" if others else ""
         raise InputError(f"{_sentence(first)}{more}", way_out=_ways_out(first, usage))
+
+
+def _clouds_of(fleet: Fleet) -> list[str]:
+    """Clouds with quotas that the fleet is in."""
+    return sorted({region.cloud for region in fleet.regions} - {"kubeconfig"})
 
 
 def usage_document(fleet: Fleet, usage: Usage) -> dict[str, Any]:

@@ -33,16 +33,17 @@ _US_AZURE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RegionFacts:
-    """One Azure region outside the United States.
+    """One region of a cloud, outside the United States.
 
     Attributes:
-        name: Azure's name, e.g. `northeurope`.
+        name: the cloud's name, e.g. `northeurope`.
         display_name: for people.
         continent: for spreading and for choosing a substitute.
-        zones: number of availability zones, 0 where it has none.
-        restricted: whether Azure reserves access to it.
+        zones: number of availability zones, 0 where it has none or that isn't known.
+        restricted: whether the cloud gives access to it only when asked (Azure's reserved, AWS's opt-in regions).
         latitude: degrees north.
         longitude: degrees east.
+        cloud: whose it is.
     """
 
     name: str
@@ -52,11 +53,12 @@ class RegionFacts:
     restricted: bool
     latitude: float
     longitude: float
+    cloud: str = "azure"
 
 
 @cache
-def _document() -> dict[str, object]:
-    text = (files("chainfleet.model") / "data" / "azure_regions.json").read_text(encoding="utf-8")
+def _document(name: str = "azure_regions.json") -> dict[str, object]:
+    text = (files("chainfleet.model") / "data" / name).read_text(encoding="utf-8")
     document: dict[str, object] = json.loads(text)
     return document
 
@@ -77,6 +79,29 @@ def azure_regions() -> dict[str, RegionFacts]:
             longitude=row["longitude"] or 0.0,
         )
         for row in rows
+    }
+
+
+@cache
+def known_regions(cloud: str) -> dict[str, RegionFacts]:
+    """All known regions of a cloud outside the United States, by name; empty for existing clusters."""
+    if cloud == "azure":
+        return azure_regions()
+    rows = _document("other_regions.json")["regions"]
+    assert isinstance(rows, list)
+    return {
+        row["name"]: RegionFacts(
+            name=row["name"],
+            display_name=row["display_name"],
+            continent=row["continent"],
+            zones=0,
+            restricted=row.get("opt_in", False),
+            latitude=row["latitude"],
+            longitude=row["longitude"],
+            cloud=row["cloud"],
+        )
+        for row in rows
+        if row["cloud"] == cloud
     }
 
 

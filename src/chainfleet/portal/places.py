@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from chainfleet.model.errors import FleetError
 from chainfleet.model.event import Verdict
-from chainfleet.model.region import azure_regions
+from chainfleet.model.region import known_regions
 
 from .environments.desk import Desk
 from .environments.fleets import load_text
@@ -27,22 +27,22 @@ def _places() -> dict[str, RegionFactsView]:
     """Every region that is known, by name; clouds don't share names."""
     text = (files("chainfleet.portal") / "data" / "places.json").read_text(encoding="utf-8")
     document = json.loads(text)
-    zones = document["azure_time_zones"]
-    azure = {
-        name: RegionFactsView(
-            name=name,
-            cloud="azure",
+    zones = document["time_zones"]
+    return {
+        facts.name: RegionFactsView(
+            name=facts.name,
+            cloud=facts.cloud,
             display_name=facts.display_name,
             continent=facts.continent,
             latitude=facts.latitude or None,
             longitude=facts.longitude or None,
             zones=facts.zones,
             restricted=facts.restricted,
-            time_zone=zones.get(name, ""),
+            time_zone=zones.get(facts.name, ""),
         )
-        for name, facts in azure_regions().items()
+        for cloud in ("azure", "aws", "gcp")
+        for facts in known_regions(cloud).values()
     }
-    return azure | {row["name"]: RegionFactsView(**row) for row in document["others"]}
 
 
 def regions(desks: Sequence[Desk], cloud: str | None) -> list[RegionFactsView]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chainfleet.drivers.arm import ArmReader
-from chainfleet.drivers.terraform.importing import Finding, Found, Importer
+from chainfleet.drivers.terraform.findings import Finding, Found
+from chainfleet.drivers.terraform.importing import Importer
 from chainfleet.model.errors import TaskFailed
 from chainfleet.model.event import StartAttempt
 from chainfleet.model.fleet import Fleet, Region

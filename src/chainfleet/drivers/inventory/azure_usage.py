@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chainfleet.drivers.arm import ArmReader
+from chainfleet.drivers.azure import setting
+from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Fleet, Region
 from chainfleet.model.region import azure_regions
 
-from .needs import Check, Pool, Verdict, azure_counts, azure_pools, judge
+from .needs import Check, Pool, Verdict, azure_counts, judge, pools_of, standing
 
+_SUBSCRIPTION = "2022-12-01"
 _COMPUTE, _NETWORK, _AKS, _SKUS = "2024-07-01", "2024-05-01", "2025-05-01", "2021-07-01"
 
 _PROVIDERS = (
@@ -33,6 +36,34 @@ class Quota:
     limit: int
 
 
+class AzureUsage:
+    """Checks regions of one subscription; one for all threads.
+
+    Raises:
+        TaskFailed: the subscription can't be read at all.
+    """
+
+    concurrent = 10
+    """Regions asked at once, as many as the SDK keeps connections; four reads each, far below ARM's bucket of 250."""
+
+    def __init__(self, fleet: Fleet, environ: Mapping[str, str], deployed: Collection[str]) -> None:
+        self._fleet, self._deployed = fleet, deployed
+        self._reader = ArmReader(environ, setting(fleet.clouds.azure.subscription_id, environ))
+        try:
+            _require_access(self._reader)
+        except TaskFailed:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give its connections back."""
+        self._reader.close()
+
+    def check(self, region: Region) -> list[Check]:
+        """Everything that region needs, checked; raises TaskFailed where Azure can't be asked."""
+        return check_region(self._reader, self._fleet, region, deployed=region.name in self._deployed)
+
+
 def check_region(reader: ArmReader, fleet: Fleet, region: Region, *, deployed: bool) -> list[Check]:
     """Everything that region needs, checked.
 
@@ -47,11 +78,11 @@ def check_region(reader: ArmReader, fleet: Fleet, region: Region, *, deployed: b
     """
     quotas = {quota.name: quota for quota in _quotas(reader, region.name)}
     skus = _skus(reader, region.name)
-    pools = azure_pools(fleet)
+    pools = pools_of(fleet, "azure")
     checks = [*_sizes(region.name, pools, skus), *_cores(region.name, pools, skus, quotas)]
     checks += _counts(region.name, azure_counts(fleet, region), quotas)
     if deployed:
-        return [replace(check, needed=0, verdict=Verdict.OK, way_out="") for check in checks]
+        return standing(checks)
     return [_with_way_out(check, quotas, reader.subscription) for check in checks]
 
 
@@ -157,3 +188,14 @@ def _with_way_out(check: Check, quotas: Mapping[str, Quota], subscription: str) 
             check, way_out="deploys, but there is no room for a surge node while pools are upgraded"
         )
     return replace(check, way_out=command)
+
+
+def _require_access(reader: ArmReader) -> None:
+    found = reader.get("", _SUBSCRIPTION)
+    if found is None:
+        message = f"subscription {reader.subscription} does not exist, or these credentials may not see it"
+        way_out = "check AZURE_SUBSCRIPTION_ID and the roles of the credentials"
+        raise TaskFailed(ErrorClass.AUTHORISATION, message, way_out=way_out)
+    if found.get("state") not in ("Enabled", "Warned"):
+        message = f"subscription {reader.subscription} is {found.get('state')}"
+        raise TaskFailed(ErrorClass.AUTHORISATION, message, way_out="enable it")

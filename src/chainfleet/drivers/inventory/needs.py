@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
 
 from chainfleet.model.fleet import Fleet, Region
-from chainfleet.model.region import REGION_SETS, RegionFacts, azure_regions, region_set
+from chainfleet.model.region import REGION_SETS, RegionFacts, known_regions, region_set
 
 EARTH_RADIUS_KM = 6371.0
 """Mean radius (IUGG)."""
+
+
+NODE_DISK_GIB = 64
+"""Disk of a node, as `terraform/aws/region` and `terraform/gcp/region` make it."""
 
 
 class Verdict(StrEnum):
@@ -64,13 +68,18 @@ class Pool:
     nodes: int
 
 
-def azure_pools(fleet: Fleet) -> tuple[Pool, ...]:
-    """The node pools that `terraform/azure/region` makes in every region."""
-    azure = fleet.clouds.azure
+def pools_of(fleet: Fleet, cloud: str) -> tuple[Pool, ...]:
+    """The node pools that the modules make in every region of a cloud."""
+    settings = fleet.clouds.settings_of(cloud)
     return (
-        Pool("system", azure.system_vm_size, azure.system_nodes),
-        Pool("validators", azure.validator_vm_size, azure.validator_nodes),
+        Pool("system", settings.system_vm_size, settings.system_nodes),
+        Pool("validators", settings.validator_vm_size, settings.validator_nodes),
     )
+
+
+def node_disk_gib(pools: Iterable[Pool]) -> int:
+    """Size of the nodes' own disks in AWS and Google Cloud."""
+    return sum(pool.nodes for pool in pools) * NODE_DISK_GIB
 
 
 def azure_counts(fleet: Fleet, region: Region) -> Mapping[str, int]:
@@ -80,14 +89,14 @@ def azure_counts(fleet: Fleet, region: Region) -> Mapping[str, int]:
     of its own. Premium disks: one for each validator's data; the nodes' own disks are premium too.
     """
     validators = fleet.validators_of(region)
-    nodes = sum(pool.nodes for pool in azure_pools(fleet))
+    nodes = sum(pool.nodes for pool in pools_of(fleet, "azure"))
     return {
         "StandardSkuPublicIpAddresses": validators + 1,
         "PublicIPAddresses": validators + 1,
         "StandardSkuLoadBalancers": 1,
         "VirtualNetworks": 1,
         "NetworkSecurityGroups": 2,
-        "virtualMachineScaleSets": len(azure_pools(fleet)),
+        "virtualMachineScaleSets": len(pools_of(fleet, "azure")),
         "PremiumDiskCount": validators + nodes,
         "managedClusters": 1,
     }
@@ -100,12 +109,25 @@ def judge(needed: int, used: int, limit: int, *, spare: int = 0) -> Verdict:
     return Verdict.OK if used + needed + spare <= limit else Verdict.TIGHT
 
 
-def substitutes(region: str, taken: Iterable[str]) -> list[str]:
-    """Reserve regions that could take a region's place, best first: same continent, then the nearest."""
-    facts = azure_regions()
-    here = facts[region]
-    free = [facts[name] for name in region_set(REGION_SETS[1]) if name not in set(taken)]
-    free.sort(key=lambda there: (there.continent != here.continent, distance_km(here, there), there.name))
+def standing(checks: Iterable[Check]) -> list[Check]:
+    """The same checks for a region in which the fleet stands already: nothing more is needed."""
+    return [replace(check, needed=0, verdict=Verdict.OK, way_out="") for check in checks]
+
+
+def substitutes(cloud: str, region: str, taken: Iterable[str]) -> list[str]:
+    """Regions of the same cloud that could take a region's place, best first: same continent, then the nearest.
+
+    Azure's are those of the reserve list; the other clouds' are all that are known outside the United States.
+    """
+    known = known_regions(cloud)
+    if region not in known:
+        return []
+    here = known[region]
+    names = set(region_set(REGION_SETS[1]) if cloud == "azure" else known) - set(taken)
+    free = sorted(
+        (known[name] for name in names),
+        key=lambda there: (there.continent != here.continent, distance_km(here, there), there.name),
+    )
     return [there.name for there in free]
 
 

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
-from chainfleet.drivers.arm import ArmReader
-from chainfleet.drivers.azure import setting
 from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
-from chainfleet.model.fleet import Fleet, Region
-from chainfleet.model.region import azure_regions
+from chainfleet.model.fleet import Cloud, Fleet, Region
+from chainfleet.model.region import known_regions
 
-from .azure_usage import check_region
 from .needs import Check, Verdict, substitutes
 
-CONCURRENT = 10
-"""Regions asked at once, as many as the SDK keeps connections; four reads each, far below ARM's bucket of 250."""
+CLOUDS: tuple[Cloud, ...] = ("azure", "aws", "gcp")
+"""Clouds that have quotas, in the order in which they are asked."""
 
-_SUBSCRIPTION = "2022-12-01"
+_CANDIDATES = 7
+"""How many regions are looked at for one that has no room: as many as Azure's reserve list has."""
+
+
+class Inspector(Protocol):
+    """Checks regions of one cloud's account; one for all threads. Nothing more is needed where the fleet stands."""
+
+    concurrent: int
+    """Regions that may be asked at once."""
+
+    def check(self, region: Region) -> list[Check]:
+        """Everything that region needs, checked; raises TaskFailed where the cloud can't be asked."""
+        ...
+
+    def close(self) -> None:
+        """Give its connections back."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,59 +61,95 @@ def validate_usage(
     regions: Iterable[str] | None = None,
     deployed: Collection[str] = (),
 ) -> Usage:
-    """Check every Azure region of the fleet; regions of other clouds are reported as not checked.
+    """Check every region of the fleet, in every cloud that it uses.
 
     Args:
         fleet: its declaration.
-        environ: endpoint and credentials.
-        regions: names of Azure regions to check instead of the fleet's own.
+        environ: endpoints and credentials.
+        regions: names of regions to check instead of the fleet's own.
         deployed: regions in which the fleet stands already.
 
     Raises:
-        TaskFailed: the subscription can't be read at all (authorisation, connection).
+        TaskFailed: an account can't be read at all (authorisation, connection).
+        EnvironmentProblem: a cloud's SDK isn't installed.
         InputError: a region is not known.
     """
     wanted = list(fleet.regions) if regions is None else [_region(name) for name in regions]
-    checks: dict[str, Sequence[Check]] = {r.name: [_unchecked(r)] for r in wanted if r.cloud != "azure"}
-    azure = [region for region in wanted if region.cloud == "azure"]
-    if not azure:
-        return Usage(checks, {})
-    with ArmReader(environ, setting(fleet.clouds.azure.subscription_id, environ)) as reader:
-        _require_access(reader)
+    checks: dict[str, Sequence[Check]] = {
+        region.name: [Check(region.name, "existing cluster", verdict=Verdict.OK)]
+        for region in wanted
+        if region.cloud not in CLOUDS
+    }
+    instead: dict[str, str] = {}
+    for cloud in CLOUDS:
+        mine = [region for region in wanted if region.cloud == cloud]
+        if mine:
+            found, others = _in_cloud(fleet, environ, cloud, mine, deployed)
+            checks |= found
+            instead |= others
+    return Usage({region.name: checks[region.name] for region in wanted}, instead)
+
+
+def _in_cloud(
+    fleet: Fleet, environ: Mapping[str, str], cloud: Cloud, wanted: list[Region], deployed: Collection[str]
+) -> tuple[dict[str, Sequence[Check]], dict[str, str]]:
+    with closing(_inspector(cloud, fleet, environ, deployed)) as inspector:
 
         def check(region: Region) -> list[Check]:
-            return _checked(
-                lambda: check_region(reader, fleet, region, deployed=region.name in deployed), region
+            return _checked(lambda: inspector.check(region), region)
+
+        with ThreadPoolExecutor(inspector.concurrent) as threads:
+            checks: dict[str, Sequence[Check]] = dict(
+                zip((r.name for r in wanted), threads.map(check, wanted), strict=True)
+            )
+            taken = {region.name for region in fleet.regions} | set(checks)
+            return checks, _instead(
+                cloud, taken, checks, lambda names: threads.map(check, map(_region, names))
             )
 
-        with ThreadPoolExecutor(CONCURRENT) as threads:
-            checks |= dict(zip((r.name for r in azure), threads.map(check, azure), strict=True))
-            instead = _instead(fleet, checks, lambda names: threads.map(check, map(_region, names)))
-    order = [region.name for region in wanted]
-    return Usage({name: checks[name] for name in order}, instead)
+
+def _inspector(
+    cloud: Cloud, fleet: Fleet, environ: Mapping[str, str], deployed: Collection[str]
+) -> Inspector:
+    """What asks that cloud; its SDK is imported only where the fleet is in it."""
+    if cloud == "azure":
+        from .azure_usage import AzureUsage
+
+        return AzureUsage(fleet, environ, deployed)
+    if cloud == "aws":
+        from .aws_usage import AwsUsage
+
+        return AwsUsage(fleet, environ, deployed)
+    from .gcp_usage import GoogleUsage
+
+    return GoogleUsage(fleet, environ, deployed)
 
 
 def _instead(
-    fleet: Fleet,
+    cloud: Cloud,
+    taken: Collection[str],
     checks: Mapping[str, Sequence[Check]],
     check_all: Callable[[Sequence[str]], Iterable[list[Check]]],
 ) -> dict[str, str]:
     """For each region that would fail the nearest one that has room; nobody is sent to the same region twice."""
     failing = [name for name, found in checks.items() if any(c.verdict.stops for c in found)]
-    if not failing:
-        return {}
-    taken = {region.name for region in fleet.regions} | set(checks)
-    candidates = substitutes(failing[0], taken)
-    good = {
-        name
-        for name, found in zip(candidates, check_all(candidates), strict=True)
-        if all(c.verdict in (Verdict.OK, Verdict.TIGHT) for c in found if c.quota or c.what.startswith("VM"))
-    }
+    nearest = {name: substitutes(cloud, name, taken)[:_CANDIDATES] for name in failing}
+    candidates = sorted({other for others in nearest.values() for other in others})
+    good = {name for name, found in zip(candidates, check_all(candidates), strict=True) if _has_room(found)}
     instead = {}
     for name in failing:
-        instead[name] = next((other for other in substitutes(name, taken) if other in good), "")
+        instead[name] = next((other for other in nearest[name] if other in good), "")
         good.discard(instead[name])
     return instead
+
+
+def _has_room(checks: Sequence[Check]) -> bool:
+    """Whether all that decides is known and fits."""
+    decide = [check for check in checks if check.quota or check.what.startswith(_SIZES)]
+    return bool(decide) and all(check.verdict in (Verdict.OK, Verdict.TIGHT) for check in decide)
+
+
+_SIZES = ("VM size", "instance type", "machine type")
 
 
 def _checked(ask: Callable[[], list[Check]], region: Region) -> list[Check]:
@@ -110,27 +161,8 @@ def _checked(ask: Callable[[], list[Check]], region: Region) -> list[Check]:
         return [Check(region.name, "usage", verdict=verdict, way_out=error.message)]
 
 
-def _require_access(reader: ArmReader) -> None:
-    found = reader.get("", _SUBSCRIPTION)
-    if found is None:
-        message = f"subscription {reader.subscription} does not exist, or these credentials may not see it"
-        way_out = "check AZURE_SUBSCRIPTION_ID and the roles of the credentials"
-        raise TaskFailed(ErrorClass.AUTHORISATION, message, way_out=way_out)
-    if found.get("state") not in ("Enabled", "Warned"):
-        message = f"subscription {reader.subscription} is {found.get('state')}"
-        raise TaskFailed(ErrorClass.AUTHORISATION, message, way_out="enable it")
-
-
 def _region(name: str) -> Region:
-    if name not in azure_regions():
-        raise InputError(
-            f"unknown Azure region `{name}`", way_out="`chainfleet init` lists the recommended ones"
-        )
-    return Region(name=name)
-
-
-def _unchecked(region: Region) -> Check:
-    if region.cloud == "kubeconfig":
-        return Check(region.name, "existing cluster", verdict=Verdict.OK)
-    reason = f"quotas of cloud `{region.cloud}` are not checked"
-    return Check(region.name, "usage", verdict=Verdict.UNKNOWN, way_out=reason)
+    for cloud in CLOUDS:
+        if name in known_regions(cloud):
+            return Region(name=name, cloud=cloud)
+    raise InputError(f"unknown region `{name}`", way_out="`chainfleet init` lists the recommended ones")
