@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from math import exp, log
+from random import Random
+from statistics import median, quantiles
 
 import pytest
 
 from chainfleet.model.errors import InputError, PlanError
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.task import Estimate, Mode
+from chainfleet.model.task import Estimate, Mode, Phase, Plan, Task, TaskKind
+from chainfleet.runtime.foresight import first_forecast
 from chainfleet.scheduling.blueprint import Blueprint
+from chainfleet.scheduling.durations import Durations
 from chainfleet.scheduling.forecast import Hands, Learned, Question, Risk, forecast
 from chainfleet.scheduling.forecast.faults import FAULT_NAMES, faults_from, named_faults
 from chainfleet.scheduling.forecast.profiles import STRATEGY, named_profile, profile_from
-from chainfleet.scheduling.planning import Machine, Overrides
+from chainfleet.scheduling.forecast.learned import Took
+from chainfleet.scheduling.planning import Machine, Overrides, make_plan
+from chainfleet.scheduling.rehearsal import Rehearsing
 from chainfleet.scheduling.world import Change, Faults
 
 
@@ -227,3 +234,82 @@ def test_a_slow_region_is_learned_and_a_single_bad_day_is_not_believed() -> None
     assert outlier is not None
     assert outlier.median_s < 17
     assert Learned([("r", "a/b", None, 5.0)] * 2).estimate("a/b", None) is None, "twice is not enough"
+
+
+def test_regions_that_differ_by_chance_alone_are_taken_to_be_alike() -> None:
+    luck = Random(4)
+    alike = Learned(
+        (f"r{n}", "a/b", f"x{i}", 10 * exp(luck.gauss(0, 0.3))) for n in range(6) for i in range(24)
+    )
+    factors = [alike.estimate("a/b", f"x{i}").median_s / alike.actions["a/b"].median_s for i in range(24)]  # type: ignore[union-attr]
+    assert max(abs(log(factor)) for factor in factors) < 0.1, "medians of six lie up to a third apart"
+
+
+def test_few_runs_make_wide_ranges() -> None:
+    few, many = (
+        Learned((f"r{n}", "a/b", None, (8.0, 10.0, 12.5)[n % 3]) for n in range(count)) for count in (3, 9)
+    )
+    assert few.actions["a/b"].sigma > 1.2 * many.actions["a/b"].sigma
+
+
+def test_what_was_seen_in_two_kinds_is_not_taken_for_one_in_between() -> None:
+    """A chain that begins at once or after a round change: nothing lies between 1 s and 3 s."""
+    learned = Learned((f"r{n}", "a/b", None, 1.0 if n % 2 else 3.0) for n in range(40))
+    task = Task("a/b/n", Phase.BESU, estimate=replace(learned.actions["a/b"], doubt=0.0))
+    durations = Durations(Blueprint(Plan("r", "f", Mode.ULTRA, (task,), ())), 3, {}, None)
+    drawn = [durations.sample(0, attempt) / 1e6 for attempt in range(400)]
+    assert sum(1.2 < each < 2.4 for each in drawn) < 0.1 * len(drawn)
+    assert sum(each < 1.2 for each in drawn) == pytest.approx(200, abs=40)
+
+
+@pytest.mark.parametrize("shape", [(), (-1.0, -0.9, -0.8, 0.0, 0.5, 0.6, 1.2)])
+def test_what_has_run_for_a_while_ends_as_those_that_have_run_so_long(shape: tuple[float, ...]) -> None:
+    task = Task("a/b/n", Phase.BESU, estimate=Estimate(10.0, 0.5, shape))
+    durations = Durations(Blueprint(Plan("r", "f", Mode.ULTRA, (task,), ())), 3, {}, None)
+    since = 9_000_000
+    drawn = [durations.sample(0, attempt) for attempt in range(4000)]
+    reference = quantiles([each for each in drawn if each > since], n=10)
+    left = quantiles([since + durations.left(0, attempt, since) for attempt in range(2000)], n=10)
+    assert left == pytest.approx(reference, rel=0.06)
+
+
+def test_intervals_from_few_runs_hold_what_they_promise(chain_138: Fleet) -> None:
+    """Worlds with chance, slow regions and two kinds of start; each is learned from four runs and then forecast."""
+    plan = make_plan(small(chain_138), "r1")
+    inside, off = 0, []
+    for world in range(60):
+        true = _world(plan, world)
+        seen = [took for n in range(4) for took in _run(true, 100 * world + n)[1]]
+        learned = Learned(seen)
+        said = first_forecast(learned.applied(plan), learned.common)
+        end, _ = _run(true, 100 * world + 99)
+        assert said is not None
+        inside += said["low_s"] <= end <= said["high_s"]
+        off.append(end / said["p50_s"] - 1)
+    assert 0.7 * 60 <= inside <= 0.92 * 60
+    assert abs(median(off)) < 0.05
+
+
+def _world(plan: Plan, seed: int) -> Plan:
+    luck = Random(seed)
+    factors = {region: exp(luck.gauss(0, 0.15)) for region in {task.region for task in plan.tasks}}
+    two = (-0.4, -0.35, -0.3, 0.5, 0.55, 0.6)
+
+    def true(task: Task) -> Task:
+        estimate = replace(task.estimate, median_s=task.estimate.median_s * factors[task.region])
+        return replace(task, estimate=replace(estimate, shape=two) if task.phase is Phase.BESU else estimate)
+
+    return replace(plan, tasks=tuple(map(true, plan.tasks)))
+
+
+def _run(plan: Plan, seed: int) -> tuple[float, list[Took]]:
+    rehearsing = Rehearsing(Blueprint(plan), seed=seed)
+    rehearsing.run()
+    trace, graph = rehearsing.trace, rehearsing.blueprint.graph
+    assert trace is not None
+    took = [
+        (str(seed), name.rsplit("/", 1)[0], plan.tasks[t].region, (trace.end[t] - trace.start[t]) / 1e6)
+        for t, name in enumerate(graph.names)
+        if plan.tasks[t].kind is TaskKind.WORK and trace.end[t] > trace.start[t]
+    ]
+    return rehearsing.makespan / 1e6, took

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import heappop, heappush
 
 import pytest
@@ -111,6 +112,26 @@ def test_a_lost_region_degrades_the_rehearsed_network() -> None:
     result = rehearse(fleet(), faults=Faults(lost_regions=("r2",)))
     assert result.verdict is Verdict.DEGRADED
     assert result.regions["r2"] is Verdict.FAILED
+
+
+def test_what_a_cloud_goes_on_with_is_waited_for_and_not_begun_again() -> None:
+    def makespan(seed: int, *, adoptable: bool, transient: float = 0.4) -> float:
+        cluster = Task(
+            "infrastructure/cluster/r", Phase.INFRASTRUCTURE, estimate=Estimate(600.0), adoptable=adoptable
+        )
+        world = Faults(transient=transient)
+        return rehearse(
+            plan_of(replace(cluster, max_attempts=20)), seed=seed, sigma=0, faults=world
+        ).makespan_s
+
+    for seed in range(30):
+        adopted, anew = (makespan(seed, adoptable=each) for each in (True, False))
+        if (
+            anew > 600
+        ):  # Something was cut off. Backing off takes at most a minute, looking again 10 s each time.
+            assert 600 <= adopted < 600 + 130
+    assert sum(makespan(seed, adoptable=False) > 800 for seed in range(30)) > 5
+    assert sum(makespan(seed, adoptable=True) > 800 for seed in range(30)) == 0
 
 
 def test_a_slow_region_and_a_person_at_a_gate_take_their_time() -> None:

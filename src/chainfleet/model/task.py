@@ -82,11 +82,16 @@ class Estimate:
 
     Attributes:
         median_s: median in seconds.
-        sigma: standard deviation of the logarithm of the duration (lognormal model).
+        sigma: standard deviation of the logarithm of the duration.
+        shape: logarithms of the factors on the median that were seen, sorted, each as likely as the others;
+            none where the duration is taken to be lognormal.
+        doubt: standard error of the median's logarithm: how far all attempts of the action may be off together.
     """
 
     median_s: float
     sigma: float = 0.3
+    shape: tuple[float, ...] = ()
+    doubt: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class Task:
         wave: index of the wave of its region, where there are waves.
         twins: tasks that do the same in other regions share this name (the twin breaker compares them).
         labels: further facts for drivers, e.g. `{"validator": "0"}`.
+        adoptable: whether the other side goes on with what a broken attempt began (a cloud with a cluster), so that
+            the next attempt only waits for the rest.
     """
 
     id: str
@@ -126,6 +133,7 @@ class Task:
     wave: int | None = None
     twins: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    adoptable: bool = False
 
     @property
     def action(self) -> str:

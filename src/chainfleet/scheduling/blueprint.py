@@ -6,7 +6,7 @@ A thousand rehearsals of one plan share one blueprint.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from zlib import crc32
 
@@ -80,9 +80,21 @@ class Blueprint:
     def sigmas(self) -> array[float]:
         """Spread of each task's duration (standard deviation of its logarithm)."""
         if self._sigmas is None:
-            out = array("d", (task.estimate.sigma for task in self.plan.tasks))
-            for name, estimate in self._learned.items():
-                if name in self.graph.index:
-                    out[self.graph.index[name]] = estimate.sigma
-            self._sigmas = out
+            self._sigmas = array("d", (estimate.sigma for _, estimate in self._estimates()))
         return self._sigmas
+
+    def shapes(self) -> Mapping[int, tuple[float, ...]]:
+        """Of tasks whose durations are known better than by median and spread: see `Estimate.shape`."""
+        return {t: each.shape for t, each in self._estimates() if each.shape}
+
+    def doubts(self) -> Mapping[str, tuple[float, Sequence[int]]]:
+        """By action, how unsure its median is (see `Estimate.doubt`), and its tasks."""
+        found: dict[str, tuple[float, list[int]]] = {}
+        for t, estimate in self._estimates():
+            if estimate.doubt:
+                found.setdefault(self.graph.names[t].rsplit("/", 1)[0], (estimate.doubt, []))[1].append(t)
+        return found
+
+    def _estimates(self) -> Iterator[tuple[int, Estimate]]:
+        for t, task in enumerate(self.plan.tasks):
+            yield t, self._learned.get(task.id, task.estimate)

@@ -13,6 +13,7 @@ from chainfleet.model.task import Estimate, Phase, Plan
 from .attempts import end_badly, end_well
 from .blueprint import Blueprint
 from .board import Change
+from .durations import Durations
 from .engine import Engine
 from .graph import PHASES
 from .improving import EFFORT, improved_order
@@ -20,7 +21,7 @@ from .ranking import Order
 from .requests import gate_decided, run_started
 from .tracing import NOBODY, Step, Trace
 from .units import micros, seconds
-from .world import Crowd, Durations, Failure, Faults, Misfortune, Processors, Warden
+from .world import Adoption, Crowd, Failure, Faults, Misfortune, Processors, Warden
 
 _END, _WAKE, _GATE = range(3)
 
@@ -133,8 +134,9 @@ class Rehearsing:
         self.group_ends = [0] * (len(blueprint.graph.regions) * len(PHASES))
         self.trace = Trace(self.engine) if traced else None
         self._gate = micros(faults.gate_s)
-        self.durations = Durations(blueprint, seed, faults, sigma, pace)
+        self.durations = Durations(blueprint, seed, faults.slow_regions, sigma, pace)
         self._misfortune = Misfortune(blueprint, seed, faults)
+        self._adoption = Adoption(blueprint) if self._misfortune.possible else None
         warden = Warden(blueprint, faults)
         self._warden = warden if warden.awake else None
         self._crowd = Crowd(blueprint, processors) if processors is not None and processors.cores else None
@@ -204,8 +206,11 @@ class Rehearsing:
             lasts = failure.after
         else:
             lasts = self.durations.sample(task, attempt)
-            if self._misfortune.possible:
+            if self._adoption is not None:
+                lasts = self._adoption.rest(task, now, lasts)
                 failure = self._misfortune.strike(task, attempt, now, lasts)
+                if failure is not None and failure.cut_off:
+                    self._adoption.cut_off(task, now + lasts)
                 lasts = lasts if failure is None else failure.after
         if failure is not None:
             self._failures[task] = failure

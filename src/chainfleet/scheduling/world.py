@@ -1,29 +1,17 @@
-"""The world of a rehearsal: how long attempts take, what fails, what the other side's limits really are.
-
-Every draw depends on the seed, the task and the attempt, never on what was drawn before, so a change of
-the schedule does not change the luck of a task: two policies are compared in the same world.
-"""
+"""The world of a rehearsal: what fails, what machine attempts share, what the other side's limits really are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, log
-from statistics import NormalDist
 
 from chainfleet.model.errors import ErrorClass, InputError
 from chainfleet.model.task import LimitKind, Phase
 
 from .blueprint import Blueprint
 from .graph import WORK
-from .retry import mix
+from .luck import FAULT, MOMENT, WORKER, draw, stretched
 from .units import micros
-
-_UNIT = float(1 << 64)
-_NORMAL = NormalDist()
-_DURATION, _FAULT, _MOMENT, _WORKER = 1, 2, 3, 4
-_GRAIN = 20
-"""Factors are rounded to 2^-20, so that the last bit of a machine's `exp` decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,87 +110,25 @@ class Crowd:
         self._inside -= self._work[task] > 0
 
 
-def draw(seed: int, key: int, attempt: int, what: int) -> float:
-    """A number in (0, 1) that depends on nothing else; `key` stands for a task."""
-    return (mix(seed, key, attempt, what) + 0.5) / _UNIT
-
-
-class Durations:
-    """Samples how long attempts take: lognormal around the expected duration.
-
-    Args:
-        blueprint: of the plan.
-        seed: of the world.
-        faults: slow regions.
-        sigma: spread of all durations; None takes each estimate's own, 0 makes them exact.
-        pace: factor on all of them.
-    """
-
-    def __init__(
-        self, blueprint: Blueprint, seed: int, faults: Faults, sigma: float | None, pace: float = 1.0
-    ) -> None:
-        self._keys: Sequence[int] = blueprint.keys() if sigma != 0 else ()
-        self._expected: Sequence[int] = ()
-        self.expect(blueprint.durations, pace)
-        self._seed = seed
-        graph = blueprint.graph
-        self._sigma = blueprint.sigmas() if sigma is None else None
-        self._one_sigma = sigma
-        slow = {graph.regions.index(name): factor for name, factor in faults.slow_regions.items()}
-        self._slow = (
-            {t: slow[graph.region_of(t)] for t in range(graph.size) if graph.region_of(t) in slow}
-            if slow
-            else {}
-        )
-
-    def expect(self, durations: Sequence[int], pace: float) -> None:
-        """Draw around other durations from now on (microseconds by task)."""
-        self._expected = durations if pace == 1.0 else [stretched(each, pace) for each in durations]
-
-    def sample(self, task: int, attempt: int) -> int:
-        """Microseconds that an attempt takes when nothing fails; at least 1 for work."""
-        value = self._expected[task]
-        sigma = self._one_sigma if self._sigma is None else self._sigma[task]
-        if sigma:
-            luck = draw(self._seed, self._keys[task], attempt, _DURATION)
-            value = stretched(value, exp(sigma * _NORMAL.inv_cdf(luck)))
-        if self._slow:
-            value = stretched(value, self._slow.get(task, 1.0))
-        return max(1, value)
-
-    def left(self, task: int, attempt: int, elapsed: int) -> int:
-        """Microseconds that an attempt still takes of which it is known that it has not ended by now."""
-        expected = max(1, self._expected[task])
-        sigma = self._one_sigma if self._sigma is None else self._sigma[task]
-        if not sigma:
-            return max(1, expected - elapsed)
-        gone = _NORMAL.cdf(log(elapsed / expected) / sigma) if elapsed > 0 else 0.0
-        luck = gone + (1 - gone) * draw(self._seed, self._keys[task], attempt, _DURATION)
-        if luck > _LATEST:  # Longer than anything expected: as long again as it has taken, more or less.
-            return max(
-                1, stretched(elapsed, 0.05 + 0.4 * draw(self._seed, self._keys[task], attempt, _MOMENT))
-            )
-        return max(1, stretched(expected, exp(sigma * _NORMAL.inv_cdf(luck))) - elapsed)
-
-
-_LATEST = 0.9999
-
-
-def stretched(value: int, factor: float) -> int:
-    """A duration times a factor, the same on every machine."""
-    return value * round(factor * (1 << _GRAIN)) >> _GRAIN
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How an attempt will fail: after how many microseconds, and as what."""
+    """How an attempt will fail: after how many microseconds, and as what.
+
+    Attributes:
+        cut_off: whether the attempt lost touch with what it does, which goes on without it.
+    """
 
     after: int
     error_class: ErrorClass
     message: str
     limit: str | None = None
     retry_after_s: float | None = None
+    cut_off: bool = False
 
+
+AGAIN = micros(10.0)
+"""What an attempt that adopts takes itself: the time between two looks at the other side (ARM's Retry-After, 10 s);
+a tenth of the whole where a cloud is emulated and all is faster."""
 
 _HIT = 0.5
 """Share of the running attempts that a lost worker takes with it."""
@@ -237,13 +163,31 @@ class Misfortune:
             return Failure(duration, ErrorClass.CONFIGURATION, "the region is lost")
         if now < self._dry.get(task, 0):
             return Failure(max(1, duration // 10), ErrorClass.CAPACITY, "no capacity in the region")
-        if self._transient and draw(self._seed, self._keys[task], attempt, _FAULT) < self._transient:
-            after = max(1, stretched(duration, draw(self._seed, self._keys[task], attempt, _MOMENT)))
-            return Failure(after, ErrorClass.TRANSIENT, "connection reset")
+        if self._transient and draw(self._seed, self._keys[task], attempt, FAULT) < self._transient:
+            after = max(1, stretched(duration, draw(self._seed, self._keys[task], attempt, MOMENT)))
+            return Failure(after, ErrorClass.TRANSIENT, "connection reset", cut_off=True)
         for at in self._workers:
-            if now < at < now + duration and draw(self._seed, self._keys[task], attempt, _WORKER) < _HIT:
-                return Failure(at - now, ErrorClass.TRANSIENT, "the worker is lost")
+            if now < at < now + duration and draw(self._seed, self._keys[task], attempt, WORKER) < _HIT:
+                return Failure(at - now, ErrorClass.TRANSIENT, "the worker is lost", cut_off=True)
         return None
+
+
+class Adoption:
+    """What the other side goes on with after an attempt was cut off; the next attempt waits for the rest of it."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._adoptable = [task.adoptable for task in blueprint.plan.tasks]
+        self._ready: dict[int, int] = {}
+
+    def cut_off(self, task: int, ends: int) -> None:
+        """An attempt that would have ended at that moment does not see it."""
+        if self._adoptable[task]:
+            self._ready[task] = ends
+
+    def rest(self, task: int, now: int, lasts: int) -> int:
+        """Microseconds that the attempt which begins now takes: `lasts`, or what is left of an earlier one."""
+        ready = self._ready.pop(task, None)
+        return lasts if ready is None else max(ready - now, 0) + min(AGAIN, lasts // 10)
 
 
 class Warden:

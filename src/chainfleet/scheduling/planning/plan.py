@@ -245,6 +245,7 @@ class _Planner:
             # An emulated cloud is faster than its users' own processes: never below two minutes.
             timeout_s=max(120.0, profile.timeout_s / scale) if scale > 1 else profile.timeout_s,
             max_attempts=self._fleet.deployment.retries.attempts,
+            adoptable=profile.adoptable,
         )
 
 
