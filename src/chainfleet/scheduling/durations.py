@@ -53,9 +53,10 @@ class Durations:
 
     def expect(self, durations: Sequence[int], pace: float) -> None:
         """Draw around other durations from now on (microseconds by task)."""
-        expected = durations if pace == 1.0 else [stretched(each, pace) for each in durations]
-        if self._doubts:
-            expected = list(expected)
+        if pace == 1.0 and not self._doubts:
+            self._expected = durations
+            return
+        expected = [stretched(each, pace) for each in durations]
         for action, (doubt, tasks) in self._doubts:
             factor = exp(doubt * _NORMAL.inv_cdf(draw(self._seed, crc32(action.encode()), 0, DOUBT)))
             for task in tasks:

@@ -51,11 +51,11 @@ def why_not(blueprint: Blueprint) -> str:
     if graph.quorum:
         return "it has a quorum"
     seen: set[int] = set()
+    slots = [isinstance(each.meter, Slots) for each in gauges(blueprint.plan.limits, 1)]
     for row in graph.classes:
         if seen & {index for index, _ in row}:
             return "kinds of task compete for a limit"
         seen |= {index for index, _ in row}
-        slots = [isinstance(each.meter, Slots) for each in gauges(blueprint.plan.limits, 1)]
         held = sum(slots[index] for index, _ in row)
         if held > 1 or len(row) - held > 1:
             return "a task draws from two limits of one sort"

@@ -78,7 +78,8 @@ def _estimate(what: str, value: object) -> Estimate:
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e9:
             raise InputError(f"{what}: {name} of {number!r} can't be", way_out="give a number of 0 or more")
         numbers[str(name)] = float(number)
-    return Estimate(**numbers)
+    median_s, sigma = numbers["median_s"], numbers.get("sigma")
+    return Estimate(median_s) if sigma is None else Estimate(median_s, sigma)
 
 
 def with_durations(plan: Plan, profile: Mapping[str, Estimate], time_scale: float = 1.0) -> Plan:
