@@ -22,6 +22,7 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Mode, Plan, Task, TaskKind
 from chainfleet.runtime import operations
 from chainfleet.runtime.asking import ask
+from chainfleet.runtime.coordinator import Coordinator
 from chainfleet.runtime.foresight import error_document, learned_from, outlook_of_run
 from chainfleet.runtime.operations import (
     Environment,
@@ -330,3 +331,29 @@ def test_what_runs_elsewhere_is_looked_ahead_at_from_its_ledger(
     assert 0.3 < found.low_s <= found.p50_s <= found.high_s
     assert result.finish.verdict is Verdict.SUCCEEDED
     assert outlook_of_run(environment.state, fast.name, "r-deploy") is None, "it is over"
+
+
+def test_what_runs_says_how_far_it_is_and_what_all_wait_for_comes_first(
+    environment: Environment, fast: Fleet, driver: Any
+) -> None:
+    driver.seconds = 0.05
+    seen: list[list[str]] = []
+    longest: dict[str, int] = {}
+
+    def watching(coordinator: Coordinator) -> list[Any]:
+        engine = coordinator.scheduler.engine
+        longest.update(zip(engine.graph.names, engine.blueprint.ranks, strict=True))
+
+        class Watch:
+            def see(self, at: float, things: Sequence[object]) -> None:
+                seen.append(coordinator.doing(3))
+
+        return [Watch()]
+
+    result = asyncio.run(start_run(environment, make_plan(fast, "r1"), "r-deploy", watching))
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert seen[-1] == [], "nothing runs any more"
+    for lines in seen:
+        left = [longest[line.removesuffix(": half-way")] for line in lines]
+        assert left == sorted(left, reverse=True)
+    assert max(map(len, seen)) == 3

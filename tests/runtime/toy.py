@@ -34,6 +34,7 @@ class FolderDriver:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
+            attempt.progress("half-way")
             if self.seconds:
                 await asyncio.sleep(random.Random(attempt.task.id).uniform(0.2, 1.8) * self.seconds)
             planned = self.faults.get(attempt.task.id)

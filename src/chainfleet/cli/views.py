@@ -177,7 +177,8 @@ class LiveScreen(SilentScreen):
         late = list(late_lines(self._coordinator.foresight.stragglers(at)).values())[:2]
         trouble = [Text(line[:118], style="yellow") for line in (*self._trouble[-4:], *late)]
         line = progress_line(self._coordinator, at)
-        return Group(table, Text(line, style="bold"), *trouble)
+        doing = [Text(f"         {text[:109]}", style="dim") for text in self._coordinator.doing(2)]
+        return Group(table, Text(line, style="bold"), *doing, *trouble)
 
 
 _STYLES = {

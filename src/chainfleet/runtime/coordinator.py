@@ -95,6 +95,7 @@ class Coordinator:
         earlier: what the ledger has of this run, if an earlier process began it; its axis goes on from there.
         take_requests: what other processes have asked for since the last call.
         foresight: looks ahead, for screens and for the ledger.
+        progress: what attempts said last of how far they are, by task; see `doing`.
     """
 
     plan: Plan
@@ -110,6 +111,7 @@ class Coordinator:
     scheduler: Scheduler = field(init=False)
     foresight: Foresight = field(init=False)
     accounting: Accounting = field(default_factory=Accounting)
+    progress: dict[str, str] = field(default_factory=dict)
     _tasks: dict[str, Task] = field(init=False)
     _running: dict[tuple[str, int], asyncio.Task[AttemptEnd]] = field(default_factory=dict)
     _inbox: asyncio.Queue[tuple[Event, Mapping[str, Any] | None]] = field(init=False)
@@ -130,6 +132,13 @@ class Coordinator:
         self._tasks = {task.id: task for task in self.plan.tasks}
         self._inbox = asyncio.Queue()
         self._began = time.monotonic()
+
+    def doing(self, most: int) -> list[str]:
+        """What runs and says how far it is, those that the rest waits for longest first: task and text."""
+        engine = self.scheduler.engine
+        running = sorted(engine.running, key=lambda task: -engine.blueprint.ranks[task])
+        names = (engine.graph.names[task] for task in running)
+        return [f"{name}: {self.progress[name]}" for name in names if name in self.progress][:most]
 
     def now(self) -> float:
         """Seconds on the run's axis."""

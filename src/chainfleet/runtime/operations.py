@@ -252,7 +252,6 @@ async def _run(
     undo: bool = False,
     notes: Mapping[str, Any] = MappingProxyType({}),
 ) -> RunResult:
-    progress: dict[str, str] = {}
     drivers = Drivers()
     mailbox = Mailbox(environment.state.ledger)
     mailbox.take()  # What was asked of a process that is gone is no longer meant.
@@ -274,7 +273,7 @@ async def _run(
         outputs=lambda task: _output(coordinator.view, environment.outputs, task),
         fence=environment.lease.check,
         observed=coordinator.send,
-        progress=progress.__setitem__,
+        progress=coordinator.progress.__setitem__,
     )
     coordinator.view.notes.update(notes)
     coordinator.foresight.expect(coordinator.view.notes.get(FORECAST))
