@@ -1,6 +1,6 @@
 """Do forecasts hold? Deploys to the emulated cloud again and again and compares what was said with what it took.
 
-python benchmarks/scheduling/calibration.py                      # all modes, 10 runs each, about 20 minutes
+python benchmarks/scheduling/calibration.py                      # all modes, 10 runs each, about 45 minutes
 python benchmarks/scheduling/calibration.py --runs 2 --modes ultra
 """
 
@@ -109,9 +109,9 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--modes", default="ultra,max,standard,sequential")
-    parser.add_argument("--regions", type=int, default=6)
-    parser.add_argument("--scale", type=float, default=120.0)
-    parser.add_argument("--learn", type=int, default=2)
+    parser.add_argument("--regions", type=int, default=4)
+    parser.add_argument("--scale", type=float, default=30.0)
+    parser.add_argument("--learn", type=int, default=4)
     parser.add_argument("--runs", type=int, default=10)
     return parser.parse_args()
 

@@ -233,7 +233,10 @@ def test_a_slow_region_is_learned_and_a_single_bad_day_is_not_believed() -> None
     outlier = once.estimate("a/b", "y")
     assert outlier is not None
     assert outlier.median_s < 17
-    assert Learned([("r", "a/b", None, 5.0)] * 2).estimate("a/b", None) is None, "twice is not enough"
+    assert Learned([("r", "a/b", None, 5.0)]).estimate("a/b", None) is None, "once is not enough"
+    twice = Learned([("r", "a/b", None, 5.0)] * 2).estimate("a/b", None)
+    assert twice is not None
+    assert twice.sigma > 0.2, "two that are alike prove little"
 
 
 def test_regions_that_differ_by_chance_alone_are_taken_to_be_alike() -> None:
@@ -249,7 +252,8 @@ def test_few_runs_make_wide_ranges() -> None:
     few, many = (
         Learned((f"r{n}", "a/b", None, (8.0, 10.0, 12.5)[n % 3]) for n in range(count)) for count in (3, 9)
     )
-    assert few.actions["a/b"].sigma > 1.2 * many.actions["a/b"].sigma
+    assert few.actions["a/b"].sigma > many.actions["a/b"].sigma
+    assert few.actions["a/b"].doubt > 1.7 * many.actions["a/b"].doubt
 
 
 def test_what_was_seen_in_two_kinds_is_not_taken_for_one_in_between() -> None:

@@ -29,7 +29,7 @@ from .state import StateFolder
 FORECAST = "forecast"
 """Name of the note in the ledger that keeps a run's first forecast."""
 
-FIRST_SAMPLES = 60
+FIRST_SAMPLES = 200
 LIVE_SAMPLES = 16
 FEWEST_SAMPLES = 4
 """Fewer say nothing of a range: a plan that is too large for as many has no outlook."""

@@ -10,8 +10,11 @@ from statistics import mean, median, stdev, variance
 
 from chainfleet.model.task import Estimate, Plan, TaskKind
 
-ENOUGH = 3
+ENOUGH = 2
 """Attempts of an action before anything is believed of it."""
+
+PRIOR = 2
+"""As many attempts the usual spread of durations counts for, beside what was seen: two that are alike prove little."""
 
 SHRINK = 4.0
 """A region's own factor counts half once it has been seen so often."""
@@ -26,7 +29,7 @@ _SPREAD = 1.4826
 """Standard deviation over median absolute deviation, of a normal distribution."""
 _MEDIAN = 1.5708
 """Variance of a median over that of a mean, of a normal distribution: pi / 2."""
-_LEAST, _MOST = 0.02, 1.0
+_MOST = 1.0
 
 Took = tuple[str, str, str | None, float]
 """A run, an action (`besu/start`), its region, and the seconds that an attempt took which changed something."""
@@ -76,7 +79,9 @@ class Learned:
         spread = _SPREAD * median(abs(value) for value in rest)
         # The median of few absolute deviations is itself uncertain; the root mean square sees the tails.
         rms = sqrt(sum(value * value for value in rest) / len(rest))
-        sigma = min(_MOST, max(_LEAST, max(spread, rms * 0.9) * _unsure(len(rest))))
+        seen_spread = max(spread, rms * 0.9)
+        weighed = (len(rest) * seen_spread**2 + PRIOR * Estimate(1.0).sigma ** 2) / (len(rest) + PRIOR)
+        sigma = min(_MOST, sqrt(weighed) * _unsure(len(rest)))
         doubt = sqrt(_MEDIAN / len(rest)) * sigma
         self.actions[action] = Estimate(exp(middle), sigma, _shape(rest), round(doubt, 4))
         self._regions.update({(action, region): factor for region, factor in factors.items()})
@@ -132,8 +137,8 @@ def _shape(rest: Sequence[float]) -> tuple[float, ...]:
 
 
 def _unsure(count: int) -> float:
-    """How much wider the next one may lie because the middle and the spread come from so few."""
-    return sqrt((count + 1) / (count - 1))
+    """How much wider durations may be spread than so few that were seen (Bessel's correction)."""
+    return sqrt(count / (count - 1))
 
 
 def p90(estimate: Estimate) -> float:
