@@ -248,7 +248,8 @@ def test_the_environment_switches_everything_on(run_with, tmp_path, free_port, m
             return [*super().observers(coordinator), self]
 
         def see(self, at, things):
-            scraped.append(asyncio.get_running_loop().run_in_executor(None, fetch, free_port))
+            if not scraped or scraped[-1].done():  # One after the other, as Prometheus does.
+                scraped.append(asyncio.get_running_loop().run_in_executor(None, fetch, free_port))
 
     def fetch(port):
         try:
