@@ -60,7 +60,7 @@ def record(name: str) -> None:
     words = COMMANDS[name]
     before = os.getloadavg()[0]
     done = subprocess.run(
-        [sys.executable, *([str(HERE / words[0])] + words[1:])], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, str(HERE / words[0]), *words[1:]], stdout=subprocess.PIPE, text=True, check=True
     )
     cores = len(os.sched_getaffinity(0))
     head = (
