@@ -80,7 +80,10 @@ def _section(path: str, part: Schema, schema: Schema) -> str:
     if not path:
         shown = {"name": shown["name"], "network": {"chain_id": 138}, "region_set": shown["region_set"]}
     title = f"## {path}\n\n{part['description']}" if path else "## The whole"
-    text = f"{title}\n\n{table(('key', 'type', 'unit', 'default', 'meaning'), rows)}"
+    columns = ("key", "type", "unit", "default", "meaning")
+    if not any(row[2] for row in rows):
+        columns, rows = ("key", "type", "default", "meaning"), [(*row[:2], *row[3:]) for row in rows]
+    text = f"{title}\n\n{table(columns, rows)}"
     return f"{text}\n\n```yaml\n{_yaml(shown)}\n```" if shown else text
 
 
