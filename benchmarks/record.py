@@ -34,6 +34,7 @@ SCHEDULING = (
 COMMANDS = {
     **{name: ["scheduling/run.py", "--full", "--only", name] for name in SCHEDULING},
     "calibration": ["scheduling/calibration.py"],
+    "cut-off": ["terraform/cut_off.py"],
     "layouts": ["terraform/layouts.py"],
     "main-job": ["main_job.py"],
     "dispatch": ["distributed/throughput.py"],
