@@ -13,8 +13,8 @@ from chainfleet.runtime.state import StateFolder
 LEFT, WIDTH, ROW, TOP = 150, 800, 8.4, 84
 
 
-def gantt(fleet: str, states: dict[str, Path]) -> str:
-    """The picture as text, from the state folder of each mode's run."""
+def gantt(fleet: str, states: dict[str, Path], faster: int) -> str:
+    """The picture as text, from the state folder of each mode's run on a cloud so many times as fast as a real one."""
     views = {mode: read_run(StateFolder(state), fleet) for mode, state in states.items()}
     ends = {mode: max(span.end or 0.0 for span in view.spans) for mode, view in views.items()}
     scale = WIDTH / (max(ends.values()) * 1.04)
@@ -22,7 +22,7 @@ def gantt(fleet: str, states: dict[str, Path]) -> str:
         text(
             24,
             32,
-            "The main job on the emulated cloud: 24 regions, 48 validators, two chains",
+            f"The main job on the emulated cloud ({faster} times as fast as a real one): 24 regions, 48 validators, two chains",
             size=15,
             weight=600,
         )
@@ -62,7 +62,7 @@ def _run(mode: str, view: RunView, end: float, scale: float, top: float) -> tupl
 
 
 def _axis(end: float, scale: float, top: float) -> list[str]:
-    step = 5 if end > 15 else 2
+    step = 10 if end > 40 else 5
     parts = [f'<path d="M{LEFT} {top - 12:.1f} H{LEFT + WIDTH}" stroke="{LINE}"/>']
     for second in range(0, int(end) + step, step):
         x = LEFT + second * scale

@@ -34,7 +34,9 @@ def recording(command: str, shown: str) -> str:
         console.print(Text.from_ansi(line), no_wrap=True, overflow="ellipsis", crop=True)
     drawn = console.export_svg(title="chainfleet", theme=DIMMED_MONOKAI, unique_id="chainfleet")
     # Fonts of a foreign address would be asked for by whoever opens the file.
-    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).replace("Fira Code", "ui-monospace")
+    return re.sub(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", "", drawn, flags=re.DOTALL).replace(
+        "Fira Code", "ui-monospace"
+    )
 
 
 def output_of(words: Sequence[str], folder: Path) -> str:
