@@ -78,10 +78,6 @@ class ArmReader:
         """What lies at a path below the subscription; None if there is nothing."""
         return self._ask("GET", f"/subscriptions/{self.subscription}{path}", api_version, query)
 
-    def get_by_id(self, resource_id: str, api_version: str) -> dict[str, Any] | None:
-        """A resource by its id; None if there is none."""
-        return self._ask("GET", resource_id, api_version, {})
-
     def rows(self, path: str, api_version: str, **query: str) -> list[dict[str, Any]]:
         """All rows of a list below the subscription, page after page; empty if there is no such list."""
         document = self.get(path, api_version, **query)

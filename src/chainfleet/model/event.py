@@ -70,8 +70,6 @@ class AttemptSucceeded:
     """Number of the attempt, counted from 1."""
     changed: bool = True
     """Whether anything was changed; false where all was right already."""
-    duration_s: float | None = None
-    """Seconds that it took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,8 +188,6 @@ class Chain(Part):
     """JSON-RPC address; where not given, the fleet's own network, reached through its clusters."""
     confirmations: Annotated[int, Field(ge=0), measured("blocks")] = 1
     """Blocks on top of a transaction before it counts."""
-    evm_version: Literal["london", "paris", "shanghai", "cancun"] = "paris"
-    """Newest EVM that the chain runs; contracts for a newer one are refused."""
     deployer: str = "${CHAINFLEET_DEPLOYER_KEY}"
     """Reference to the deployer's key: an environment variable or `keystore:FILE`."""
     ccip_router: Address | None = Field(None, examples=["0x80226fc0ee2b096224eeac085bb9a8cba1146f7d"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from .names import FIELD_MANAGER, Manifest
+from .names import Manifest
 
 HASH_ANNOTATION = "chainfleet.io/manifest-hash"
 """Tells what we applied last, so that a field which a newer manifest no longer has is noticed."""
@@ -65,8 +65,3 @@ def owns(live: Mapping[str, Any], manager: str, *path: str) -> bool:
         else:
             return True
     return False
-
-
-def owned_by_us(live: Mapping[str, Any]) -> bool:
-    """Whether our field manager applied anything to the object."""
-    return any(entry.get("manager") == FIELD_MANAGER for entry in live["metadata"].get("managedFields") or ())

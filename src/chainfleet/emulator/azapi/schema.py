@@ -70,9 +70,6 @@ _TIMEOUTS = dict.fromkeys(("create", "update", "read", "delete"), ("string", "op
 NAMES = frozenset(_ATTRIBUTES) | {"retry", "identity", "timeouts"}
 """Every attribute and block of the resource."""
 
-DYNAMIC = frozenset(name for name, (kind, _) in _ATTRIBUTES.items() if kind == "dynamic")
-"""Attributes whose type is that of their value."""
-
 PROVIDER_ATTRIBUTES = ("subscription_id", "tenant_id", "client_id", "client_secret", "environment")
 """Settings that a provider block may repeat; the environment is what counts."""
 

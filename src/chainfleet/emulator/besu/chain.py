@@ -71,7 +71,6 @@ class QbftChain:
         self._recovering = False
         self._replanned = asyncio.Event()
         self._waiting = False
-        self._executing = False
         self._miner: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
 

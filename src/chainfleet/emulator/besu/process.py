@@ -36,7 +36,6 @@ class Disk:
 
     genesis: str
     head: int
-    generated_key: str = ""
 
 
 class BesuProcess:

@@ -14,7 +14,6 @@ from .writing import Objects, Options
 Json = dict[str, Any]
 
 USER = "chainfleet-operator"
-TOKEN_SECONDS = 3600
 
 
 def review(kind: Kind, body: Json) -> Json:

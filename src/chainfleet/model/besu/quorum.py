@@ -137,16 +137,6 @@ def _domain_breaches(
     ]
 
 
-def bring_up_order(placement: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    """Return the order in which validators are best released, as (region, index).
-
-    First one of every region, then the second ones: quorum is reached over the most regions, and a
-    region that never comes costs as little as possible. All are released together in the end.
-    """
-    most = max(placement.values(), default=0)
-    return tuple((name, index) for index in range(most) for name, count in placement.items() if index < count)
-
-
 def restart_groups(
     proposers: Sequence[str], region_of: Mapping[str, str], at_once: int = 1
 ) -> tuple[tuple[str, ...], ...]:

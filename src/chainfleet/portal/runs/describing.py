@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from chainfleet.model.event import TaskState, Verdict
+from chainfleet.model.event import TaskState
 from chainfleet.model.task import Phase
 from chainfleet.runtime.commands import deploy_words, destroy_words, shown, verify_words
 from chainfleet.runtime.targets import PolicyOptions
@@ -197,8 +197,3 @@ def _time(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def is_bad(verdict: Verdict | None) -> bool:
-    """Whether a run ended otherwise than wanted."""
-    return verdict is not None and verdict is not Verdict.SUCCEEDED

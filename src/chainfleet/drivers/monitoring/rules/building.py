@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,8 +68,3 @@ def group(name: str, rules: Iterable[Record | Alert], runbooks: str) -> dict[str
 def number(value: float) -> str:
     """A number as an expression has it."""
     return f"{value:g}"
-
-
-def alerts_of(rules: Sequence[Record | Alert]) -> tuple[Alert, ...]:
-    """The alerts among rules."""
-    return tuple(rule for rule in rules if isinstance(rule, Alert))
