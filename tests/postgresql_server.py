@@ -72,6 +72,14 @@ class PostgresqlServer:
             assert self._process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.05)
 
+    def admit(self, network: str, addresses: list[str]) -> None:
+        """Start again, listening on these addresses too, and let anybody from that network in."""
+        self.stop()
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {network} trust\n")
+        self._settings["listen_addresses"] = ",".join(["127.0.0.1", *addresses])
+        self.start()
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends sessions first, SIGQUIT ends at once as a crash would."""
         if self._process is not None:

@@ -29,8 +29,7 @@ def main(shots: int = 100, seed: int = 1) -> None:
                 count = fleet.run(min(shots, 25), within_s=300)
             _forget(server)
             print(f"seed {seed}: {count}", flush=True)
-            done = count.killed_workers + count.killed_coordinators + count.frozen + count.restarts
-            shots -= max(1, done)
+            shots -= max(1, count.shots)
             seed += 1
             for field in fields(Count):
                 if field.name != "verdict":

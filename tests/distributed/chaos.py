@@ -1,4 +1,4 @@
-"""Workers, a coordinator and a database at whose processes somebody shoots, and the count of what came of it."""
+"""Workers, a coordinator and a database at whose processes and lines somebody shoots, and the count of what came of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lines import Line, Proxied
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 LEASE_S = 2.0
 SETTLE_S = 1.5
 """Within that a thawed worker must have stopped what was given to others."""
+ON_ITS_WAY_S = 0.3
+"""Within that an effect may still come whose fence was asked before the line was cut."""
+SHOTS = {"worker": 5.0, "coordinator": 3.0, "freeze": 1.5, "cut": 3.0, "restart": 0.8}
+"""What is shot at, and how often beside the others."""
 
 
 @dataclass
@@ -25,6 +32,8 @@ class Count:
     killed_workers: int = 0
     killed_coordinators: int = 0
     frozen: int = 0
+    cut_off: int = 0
+    """Partitions between a worker and the database."""
     restarts: int = 0
     runs: int = 0
     exits: int = 0
@@ -38,12 +47,32 @@ class Count:
     verdict: str = ""
     seconds: float = 0.0
 
+    @property
+    def shots(self) -> int:
+        """How often something was shot at."""
+        return self.killed_workers + self.killed_coordinators + self.frozen + self.cut_off + self.restarts
+
+
+@dataclass
+class Manned:
+    """A worker and its line to the database; the line stays when the worker is replaced."""
+
+    line: Line
+    process: subprocess.Popen[bytes]
+
 
 class Chaos:
     """A run to its end, whatever happens."""
 
     def __init__(
-        self, server: Any, folder: Path, *, seed: int, workers: int = 3, seconds: float = 0.25
+        self,
+        server: Any,
+        folder: Path,
+        *,
+        seed: int,
+        seconds: float = 0.25,
+        lines: Sequence[Line] | None = None,
+        shots: Sequence[str] = tuple(SHOTS),
     ) -> None:
         self.server = server
         self.home = folder / "home"
@@ -53,20 +82,24 @@ class Chaos:
         self.rng = random.Random(seed)
         self.count = Count()
         self.seconds = seconds
+        self.kinds = list(shots)
         self._log = (folder / "output").open("ab")
-        self.workers = [self._worker() for _ in range(workers)]
         self.coordinator: subprocess.Popen[bytes] | None = None
         self.gone: dict[int, float] = {}
         """When a process was killed."""
         self.pauses: list[tuple[int, float, float]] = []
         """Which process was frozen from when to when."""
+        self.cuts: list[tuple[int, float, float]] = []
+        """Which process was cut off from when to when."""
+        ways = [Proxied(server.url) for _ in range(3)] if lines is None else lines
+        self.workers = [Manned(way, self._worker(way)) for way in ways]
 
-    def _start(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, PROGRAMS, *arguments], stderr=self._log, **options)
+    def _start(self, *arguments: str, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*prefix, sys.executable, PROGRAMS, *arguments], stderr=self._log, **options)
 
-    def _worker(self) -> subprocess.Popen[bytes]:
-        arguments = (self.server.url, str(self.home), str(self.world), str(self.seconds), str(LEASE_S))
-        return self._start("worker", *arguments, stdout=self._log)
+    def _worker(self, line: Line) -> subprocess.Popen[bytes]:
+        arguments = (line.url, str(self.home), str(self.world), str(self.seconds), str(LEASE_S))
+        return self._start("worker", *arguments, prefix=line.prefix, stdout=self._log)
 
     def _coordinate(self) -> None:
         self.count.runs += 1
@@ -95,11 +128,11 @@ class Chaos:
         return self.count
 
     def _supervise(self) -> None:
-        for index, worker in enumerate(self.workers):
-            if worker.poll() is not None:
-                self.gone[worker.pid] = time.time()
+        for worker in self.workers:
+            if worker.process.poll() is not None:
+                self.gone[worker.process.pid] = time.time()
                 self.count.exits += 1
-                self.workers[index] = self._worker()
+                worker.process = self._worker(worker.line)
 
     def _take_answer(self) -> None:
         assert self.coordinator is not None
@@ -112,23 +145,25 @@ class Chaos:
             self._coordinate()
 
     def _shoot(self) -> None:
-        what = self.rng.choices(["worker", "coordinator", "freeze", "restart"], [5, 3, 1.5, 0.8])[0]
-        if what == "coordinator":
-            assert self.coordinator is not None
-            self._kill(self.coordinator)
-            self.count.killed_coordinators += 1
-        elif what == "restart":
-            self.server.stop(self.rng.choice([signal.SIGINT, signal.SIGQUIT]))
-            self.server.start()
-            self.count.restarts += 1
-        else:
-            index = self.rng.randrange(len(self.workers))
-            if what == "worker":
-                self._kill(self.workers[index])
+        what = self.rng.choices(self.kinds, [SHOTS[kind] for kind in self.kinds])[0]
+        worker = self.rng.choice(self.workers)
+        match what:
+            case "coordinator":
+                assert self.coordinator is not None
+                self._kill(self.coordinator)
+                self.count.killed_coordinators += 1
+            case "restart":
+                self.server.stop(self.rng.choice([signal.SIGINT, signal.SIGQUIT]))
+                self.server.start()
+                self.count.restarts += 1
+            case "worker":
+                self._kill(worker.process)
                 self.count.killed_workers += 1
-                self.workers[index] = self._worker()
-            else:
-                self._freeze(self.workers[index])
+                worker.process = self._worker(worker.line)
+            case "freeze":
+                self._freeze(worker.process)
+            case "cut":
+                self._cut_off(worker)
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         process.kill()
@@ -144,21 +179,36 @@ class Chaos:
         process.send_signal(signal.SIGCONT)
         self.count.frozen += 1
 
+    def _cut_off(self, worker: Manned) -> None:
+        """For anything between nothing to notice and others having done its work."""
+        pid, began = worker.process.pid, time.time()
+        worker.line.cut()
+        time.sleep(LEASE_S * self.rng.uniform(0.4, 2.0))
+        self.cuts.append((pid, began, time.time()))
+        worker.line.mend()
+        self.count.cut_off += 1
+
     def stop(self) -> None:
         """End everything, by its id."""
-        for process in [*self.workers, self.coordinator]:
-            if process is not None and process.poll() is None:
+        processes = [worker.process for worker in self.workers]
+        if self.coordinator is not None:
+            processes.append(self.coordinator)
+        for process in processes:
+            if process.poll() is None:
                 process.terminate()
-        for process in [*self.workers, self.coordinator]:
-            if process is not None:
-                try:
-                    process.wait(timeout=15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        for process in processes:
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         if self.coordinator is not None and self.coordinator.stdout is not None:
             self.coordinator.stdout.close()
+        for worker in self.workers:
+            worker.line.close()
         self._log.close()
+
+    # --- what came of it ----------------------------------------------------------------------
 
     def _judge(self) -> None:
         """Read the world's own story: who acted, who was refused, who was there at the same time."""
@@ -189,11 +239,16 @@ class Chaos:
         self.count.repeated = [task for task, times in effects.items() if times > 1]
 
     def _fenced(self, pid: int, since: float, at: float) -> bool:
-        """Whether what began then and acts now was frozen in between for longer than the lease."""
-        return any(p == pid and since < a and thawed <= at for p, a, thawed in self.pauses)
+        """Whether what began then and acts now may not: it was away for longer than the lease, or can't have asked."""
+        frozen = any(p == pid and since < a and thawed <= at for p, a, thawed in self.pauses)
+        away = any(
+            p == pid and since < a and mended <= at and mended - a > LEASE_S for p, a, mended in self.cuts
+        )
+        unasked = any(p == pid and a + ON_ITS_WAY_S < at < mended for p, a, mended in self.cuts)
+        return frozen or away or unasked
 
     def _active(self, pid: int, at: float) -> bool:
-        """Whether a process was neither dead nor frozen then."""
+        """Whether a process was neither dead nor frozen then; one that is cut off has to stop by itself."""
         return not (
             self.gone.get(pid, at + 1) <= at
             or any(p == pid and a <= at <= b + SETTLE_S for p, a, b in self.pauses)

@@ -1,4 +1,4 @@
-"""Worker and coordinator as processes of their own whose world is a folder: `programs.py worker|coordinator ARGUMENTS`.
+"""Workers and a coordinator as processes of their own whose world is a folder: `programs.py NAME ARGUMENTS`.
 
 The world tells afterwards who began, acted and ended when, so that the tests need not believe the ledger.
 """
@@ -16,14 +16,15 @@ from typing import Any
 
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.ledger.projection import project
-from chainfleet.model.errors import LeaseLost
+from chainfleet.model.errors import ErrorClass, LeaseLost, TaskFailed
 from chainfleet.model.fleet_file import load_fleet
 from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
-from chainfleet.runtime.distribution import Distribution
+from chainfleet.runtime.distribution import LEASE_S, Distribution
 from chainfleet.runtime.operations import continue_run, open_environment, scaled, start_run
 from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import make_plan
 
+PROGRAMS = Path(__file__)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 RUN = "r-deploy"
 
@@ -71,6 +72,33 @@ class FolderDriver:
         return Outcome()
 
 
+class ScriptedDriver:
+    """Ends each attempt as `faults.json` in the environment's workspace says; after the list they succeed."""
+
+    async def observe(self, attempt: Attempt) -> Outcome | None:
+        return Outcome() if self._file(attempt).exists() else None
+
+    async def change(self, attempt: Attempt) -> Outcome:
+        planned = json.loads((attempt.workspace / "faults.json").read_text()).get(attempt.task.id, [])
+        fault = planned[attempt.number - 1] if attempt.number <= len(planned) else ""
+        if fault == "hang":
+            await asyncio.sleep(60)
+        if fault == "internal":
+            raise ValueError("a driver's own mistake")
+        if fault:
+            raise TaskFailed(ErrorClass(fault), f"planned {fault}")
+        attempt.fence()
+        self._file(attempt).touch()
+        return Outcome()
+
+    async def undo(self, attempt: Attempt) -> Outcome:
+        self._file(attempt).unlink(missing_ok=True)
+        return Outcome()
+
+    def _file(self, attempt: Attempt) -> Path:
+        return attempt.workspace / f"done.{attempt.task.id.replace('/', '.')}"
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -78,14 +106,20 @@ def say(line: str) -> None:
 
 def work(url: str, home: str, world: str, seconds: str, lease: str) -> None:
     driver = FolderDriver(Path(world), float(seconds))
+    _serve(url, "default", home, driver, float(lease))
 
-    async def of(_task: Any) -> FolderDriver:
+
+def work_by_script(url: str, home: str) -> None:
+    _serve(url, "same", home, ScriptedDriver(), LEASE_S)
+
+
+def _serve(url: str, pool: str, home: str, driver: Any, lease_s: float) -> None:
+    async def of(_task: Any) -> Any:
         return driver
 
-    options = WorkerOptions(
-        url, "default", Path(home), slots=int(os.environ.get("SLOTS", "8")), lease_s=float(lease), grace_s=5.0
-    )
-    asyncio.run(Worker(options, say=say, driver_of=of).run())  # type: ignore[arg-type]
+    slots, labels = int(os.environ.get("SLOTS", "8")), tuple(os.environ.get("LABELS", "").split())
+    options = WorkerOptions(url, pool, Path(home), slots, lease_s=lease_s, grace_s=5.0, labels=labels)
+    asyncio.run(Worker(options, say=say, driver_of=of).run())
 
 
 def coordinate(url: str, home: str, lease: str) -> None:
@@ -104,4 +138,4 @@ def coordinate(url: str, home: str, lease: str) -> None:
 
 
 if __name__ == "__main__":
-    {"worker": work, "coordinator": coordinate}[sys.argv[1]](*sys.argv[2:])
+    {"worker": work, "scripted": work_by_script, "coordinator": coordinate}[sys.argv[1]](*sys.argv[2:])

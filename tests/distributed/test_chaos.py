@@ -1,11 +1,9 @@
-"""Runs on workers end as they would on one machine, whoever is killed, frozen or restarted meanwhile."""
+"""Runs on workers end as they would on one machine, whoever is killed, frozen, cut off or restarted meanwhile."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,30 +11,50 @@ import pytest
 from chainfleet.model.fleet import Fleet
 from chainfleet.scheduling.planning import make_plan
 
+sys.path.insert(0, str(Path(__file__).parent))
 
-def _chaos() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("chaos", Path(__file__).with_name("chaos.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["chaos"] = module
-    spec.loader.exec_module(module)
-    return module
+from chaos import Chaos, Count
+from lines import Namespaced, why_no_namespaces
 
 
-chaos = _chaos()
+def check(count: Count, folder: Path, fleet: Fleet) -> None:
+    """It ended right, and nothing happened twice, at once, or by one who was fenced."""
+    tasks = make_plan(fleet, "r1").tasks
+    assert count.verdict == "succeeded", count
+    assert count.at_once == []
+    assert count.repeated == []
+    assert count.by_fenced == []
+    assert count.effects == sum(1 for task in tasks if task.kind.value == "work")
+    world = {path.name for path in (folder / "world").iterdir()} - {"story"}
+    assert len(world) == count.effects
 
 
 @pytest.mark.parametrize(("seed", "shots"), [(1, 0), (2, 14)])
 def test_it_ends_right_and_nothing_happens_twice(
     own_postgresql: Any, tmp_path: Path, chain_138: Fleet, seed: int, shots: int
 ) -> None:
-    count = chaos.Chaos(own_postgresql, tmp_path, seed=seed).run(shots, within_s=200)
-    gates = [task for task in make_plan(chain_138, "r1").tasks if task.kind.value != "work"]
-    assert count.verdict == "succeeded", count
-    assert count.at_once == []
-    assert count.repeated == []
-    assert count.by_fenced == []
-    assert count.effects == len(make_plan(chain_138, "r1").tasks) - len(gates)
-    world = {path.name for path in (tmp_path / "world").iterdir()} - {"story"}
-    assert len(world) == count.effects
+    count = Chaos(own_postgresql, tmp_path, seed=seed).run(shots, within_s=200)
+    check(count, tmp_path, chain_138)
+
+
+def test_a_worker_that_is_cut_off_stops_before_others_begin(
+    own_postgresql: Any, tmp_path: Path, chain_138: Fleet
+) -> None:
+    chaos = Chaos(own_postgresql, tmp_path, seed=3, seconds=0.5, shots=("cut",))
+    count = chaos.run(4, within_s=200)
+    assert count.cut_off == 4
+    check(count, tmp_path, chain_138)
+
+
+def test_the_same_with_a_network_that_loses_everything(
+    own_postgresql: Any, tmp_path: Path, chain_138: Fleet
+) -> None:
+    reason = why_no_namespaces()
+    if reason:
+        pytest.skip(reason)
+    lines = [Namespaced(own_postgresql.port) for _ in range(3)]
+    own_postgresql.admit("198.51.100.0/24", [line.host for line in lines])
+    chaos = Chaos(own_postgresql, tmp_path, seed=4, seconds=0.5, lines=lines, shots=("cut",))
+    count = chaos.run(4, within_s=200)
+    assert count.cut_off == 4
+    check(count, tmp_path, chain_138)

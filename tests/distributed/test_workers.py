@@ -8,10 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,19 +26,6 @@ from chainfleet.scheduling.planning import make_plan
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
-
-
-@pytest.fixture
-def database(postgresql: Any) -> Iterator[str]:
-    """A database of its own: workers of other tests must not be seen."""
-    import psycopg
-
-    name = f"workers_{time.monotonic_ns()}"
-    with psycopg.connect(postgresql.url, autocommit=True) as line:
-        line.execute(f"CREATE DATABASE {name}")
-    yield postgresql.url.removesuffix("postgres") + name
-    with psycopg.connect(postgresql.url, autocommit=True) as line:
-        line.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

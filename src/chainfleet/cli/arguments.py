@@ -33,6 +33,13 @@ PoolOpt = Annotated[
         help="Let workers of this pool carry out the attempts (repeatable, by phase); needs --ledger.",
     ),
 ]
+PrivateOpt = Annotated[
+    bool,
+    typer.Option(
+        "--private-clusters",
+        help="Clusters are reached from inside their networks only: workers labelled reach=inside take their tasks.",
+    ),
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
 WavesOpt = Annotated[

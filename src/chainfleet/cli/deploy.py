@@ -48,6 +48,7 @@ from chainfleet.runtime.targets import (
     open_target,
     place_of,
     remember_target,
+    remember_workers,
 )
 from chainfleet.runtime.telemetry import Telemetry
 from chainfleet.scheduling.planning import Machine, Selection, make_destroy_plan, make_plan, select
@@ -112,6 +113,7 @@ def run_deploy(
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             remember_target(state, target, cloud)
+            remember_workers(state, target)
             _note_revision(path, loaded, environment, target)
             name = run_name("deploy", run)
             return await start_run(environment, plan, name, observers, common=learned.common)
@@ -127,6 +129,7 @@ def run_resume(
     """Go on with the last run, or retry what failed in it; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
+    target = target.with_workers(state)
     view = read_run(state, declared.fleet.name)
     if view.plan is None:
         raise InputError(f"run {view.run} has no plan", way_out="deploy again: what exists is adopted")
@@ -179,6 +182,7 @@ def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: boo
     """Verify everything anew; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
+    target = target.with_workers(state)
     read_run(state, declared.fleet.name)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
@@ -202,6 +206,7 @@ def run_destroy(
     """Take a fleet down; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
+    target = target.with_workers(state)
     read_run(state, declared.fleet.name)
     _require_tools(make_plan(declared.fleet, declared.revision))
     _confirm_destroy(declared.fleet, confirm)
@@ -244,7 +249,8 @@ def _distribution(path: Path, options: TargetOptions, cloud: Target) -> Distribu
     """How the run is spread over workers; None where this process does all."""
     if not options.pools:
         return None
-    return Distribution(_document(path), cloud.time_scale, pools_of(options.pools))
+    pools, private = pools_of(options.pools), options.private_clusters
+    return Distribution(_document(path), cloud.time_scale, pools, private_clusters=private)
 
 
 def _run(

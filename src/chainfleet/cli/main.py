@@ -26,6 +26,7 @@ from .arguments import (
     OnlyOpt,
     PlainOpt,
     PoolOpt,
+    PrivateOpt,
     RunOpt,
     ScaleOpt,
     SkipOpt,
@@ -141,6 +142,7 @@ def deploy(
     state: StateOpt = None,
     ledger: LedgerOpt = None,
     pool: PoolOpt = None,
+    private_clusters: PrivateOpt = False,
     emulated: EmulatedOpt = False,
     time_scale: ScaleOpt = None,
     faults: FaultsOpt = None,
@@ -158,7 +160,16 @@ def deploy(
     from .deploy import run_deploy
 
     target = TargetOptions(
-        state, emulated, time_scale, faults, env_file, allow_mainnet, allow_destroy, ledger, pool
+        state,
+        emulated,
+        time_scale,
+        faults,
+        env_file,
+        allow_mainnet,
+        allow_destroy,
+        ledger,
+        pool,
+        private_clusters,
     )
     policy = PolicyOptions(mode, waves, only, skip, from_, ceiling, approval)
     raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
@@ -170,6 +181,7 @@ def resume(
     state: StateOpt = None,
     ledger: LedgerOpt = None,
     pool: PoolOpt = None,
+    private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait until the coordinator is gone, and take over then.")
@@ -182,7 +194,9 @@ def resume(
 
     from .deploy import run_resume, run_standby
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
+    target = TargetOptions(
+        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+    )
     if standby:
         raise typer.Exit(run_standby(fleet, target, plain=plain, as_json=json_))
     raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
@@ -198,6 +212,7 @@ def retry(
     state: StateOpt = None,
     ledger: LedgerOpt = None,
     pool: PoolOpt = None,
+    private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
@@ -207,7 +222,9 @@ def retry(
 
     from .deploy import run_resume
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
+    target = TargetOptions(
+        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+    )
     raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
 
 
@@ -217,6 +234,7 @@ def verify(
     state: StateOpt = None,
     ledger: LedgerOpt = None,
     pool: PoolOpt = None,
+    private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
     run: RunOpt = None,
     plain: PlainOpt = False,
@@ -227,7 +245,9 @@ def verify(
 
     from .deploy import run_verify
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
+    target = TargetOptions(
+        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+    )
     raise typer.Exit(run_verify(fleet, target, run=run, plain=plain, as_json=json_))
 
 
@@ -237,6 +257,7 @@ def destroy(
     state: StateOpt = None,
     ledger: LedgerOpt = None,
     pool: PoolOpt = None,
+    private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The fleet's name, instead of being asked.")
@@ -250,7 +271,9 @@ def destroy(
 
     from .deploy import run_destroy
 
-    target = TargetOptions(state, env_file=env_file, ledger=ledger, pools=pool)
+    target = TargetOptions(
+        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+    )
     raise typer.Exit(run_destroy(fleet, target, run=run, confirm=confirm, plain=plain, as_json=json_))
 
 

@@ -29,6 +29,14 @@ def worker(
     home: Annotated[
         Path, typer.Option("--home", metavar="DIR", help="Folder whose folders are the state folders.")
     ] = Path(".chainfleet"),
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="KEY=VALUE",
+            help="What it has (repeatable): cloud=azure|aws|gcp|kubeconfig, reach=inside|outside.",
+        ),
+    ] = None,
     env_file: EnvFileOpt = None,
     lease: Annotated[
         float,
@@ -46,7 +54,7 @@ def worker(
     from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
 
     url = postgres_place(ledger, "workers").url
-    options = WorkerOptions(url, pool, home, slots, env_file, lease, grace)
+    options = WorkerOptions(url, pool, home, slots, env_file, lease, grace, tuple(label or ()))
     asyncio.run(_serve(Worker, options))
 
 

@@ -58,6 +58,8 @@ class RunStarted:
     """How many attempts each task has used, so that numbering goes on."""
     waived: tuple[str, ...] = ()
     """Tasks among `done` that an operator asked to skip: dependents take them for succeeded."""
+    shared: tuple[str, ...] = ()
+    """Token buckets that this run shares with others: it draws only what `TokensGranted` brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,25 @@ class LimitObserved:
     throttled: int = 0
     retry_after_s: float | None = None
     calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokensGranted:
+    """Of a limit that is shared with other runs so many tokens are this run's to draw.
+
+    Attributes:
+        limit: its name.
+        tokens: granted; negative where some went back to the others.
+        closed_s: seconds that a Retry-After, whoever met it, keeps the limit closed.
+        pace: share of the documented rate that all runs together draw at present.
+        left: tokens that nobody has been granted yet.
+    """
+
+    limit: str
+    tokens: float = 0.0
+    closed_s: float = 0.0
+    pace: float = 1.0
+    left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +190,7 @@ Event = (
     | AttemptSucceeded
     | AttemptFailed
     | LimitObserved
+    | TokensGranted
     | GateDecided
     | TimePassed
     | PauseRequested

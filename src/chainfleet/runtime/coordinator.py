@@ -21,7 +21,7 @@ from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.mailbox import Ask, Request
 from chainfleet.ledger.projection import RunView
 from chainfleet.ledger.store import Entry, Ledger
-from chainfleet.model.errors import ErrorClass
+from chainfleet.model.errors import EnvironmentProblem, ErrorClass
 from chainfleet.model.event import (
     AttemptFailed,
     CancelAttempt,
@@ -44,8 +44,10 @@ from chainfleet.scheduling.scheduler import SEARCH, Scheduler
 from .attempts import AttemptEnd
 from .foresight import Foresight
 from .outlook import outlook
+from .sharing import SOONEST_S, Sharing
 
 LEASE_RENEWAL_S = 5.0
+SHARING_RETRY_S = 0.5
 MAIL_EVERY_S = 0.25
 """How often to look for what other processes ask for."""
 OUTLOOK_EVERY_S = 1.0
@@ -94,6 +96,7 @@ class Coordinator:
         observers: who wants to see everything.
         earlier: what the ledger has of this run, if an earlier process began it; its axis goes on from there.
         take_requests: what other processes have asked for since the last call.
+        sharing: the API budgets that this run shares with others; None where it is alone.
         foresight: looks ahead, for screens and for the ledger.
         progress: what attempts said last of how far they are, by task; see `doing`.
     """
@@ -107,6 +110,7 @@ class Coordinator:
     observers: Sequence[Observer] = ()
     earlier: RunView | None = None
     take_requests: Callable[[], Sequence[Request]] = tuple
+    sharing: Sharing | None = None
     view: RunView = field(init=False)
     scheduler: Scheduler = field(init=False)
     foresight: Foresight = field(init=False)
@@ -121,6 +125,8 @@ class Coordinator:
     _lost: BaseException | None = None
     _draining: bool = False
     _last_commit: Future[int] | None = None
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something was handled since it was cleared."""
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.plan, effort=SEARCH)
@@ -162,7 +168,7 @@ class Coordinator:
         """
         for event in first:
             self.send(event)
-        work = (self._renew_lease, self._read_mail, self._look_out)
+        work = (self._renew_lease, self._read_mail, self._look_out, self._share)
         chores = [asyncio.create_task(self._chore(chore)) for chore in work]
         try:
             while self.scheduler.finished is None or self._running or not self._inbox.empty():
@@ -226,6 +232,7 @@ class Coordinator:
             observer.see(now, things)
         self.accounting.observing_s += time.perf_counter() - clock
         self._obey(commands, durable)
+        self._moved.set()
 
     def _became_durable(self, handed_over: float, _: Future[int]) -> None:
         self.accounting.ledger_lag_s = time.perf_counter() - handed_over
@@ -316,6 +323,38 @@ class Coordinator:
                 if ends is not None:
                     self._note("ends", outlook_document(ends, self.foresight.stragglers(now)))
             await asyncio.sleep(OUTLOOK_EVERY_S)
+
+    async def _share(self) -> None:
+        """Ask the others for tokens as they are wanted, and give back what isn't."""
+        while self.sharing is not None:
+            self._moved.clear()
+            try:
+                await self._trade(self.sharing)
+            except EnvironmentProblem:
+                # Whether a database that is away ends the run is decided where the run is recorded.
+                await asyncio.sleep(SHARING_RETRY_S)
+            pause = self.sharing.next_s(self.scheduler.wants(), self.now())
+            await asyncio.sleep(SOONEST_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._moved.wait()
+
+    async def _trade(self, sharing: Sharing) -> None:
+        await self._caught_up()
+        over = sharing.surplus(self.scheduler.wants(), self.now())
+        for event in over:
+            self.send(event)
+        if over:
+            await self._caught_up()
+            await asyncio.to_thread(sharing.give_back, over)
+            await self._caught_up()
+        for event in await sharing.ask(self.scheduler.wants(), self.now()):
+            self.send(event)
+
+    async def _caught_up(self) -> None:
+        """What was sent is handled, so that the scheduler's view is the present one."""
+        while not self._inbox.empty():  # noqa: ASYNC110 - handling takes no longer than a turn of the loop
+            await asyncio.sleep(0)
 
     async def _read_mail(self) -> None:
         while True:

@@ -21,12 +21,18 @@ class Distribution:
         time_scale: how much faster than real the cloud is.
         pools: name of the pool by phase; the empty phase stands for all others.
         lease_s: how long a worker may be silent.
+        private_clusters: whether clusters are reached from inside their networks only.
     """
 
     document: str
     time_scale: float
     pools: Mapping[str, str]
     lease_s: float = LEASE_S
+    private_clusters: bool = False
+
+    def pool_of(self, phase: Phase) -> str:
+        """The pool that takes attempts of a phase."""
+        return self.pools.get(phase.value, self.pools[""])
 
 
 def pools_of(words: Sequence[str]) -> dict[str, str]:

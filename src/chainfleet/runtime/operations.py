@@ -10,7 +10,7 @@ import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.mailbox import Mailbox
 from chainfleet.ledger.projection import RunView, project
 from chainfleet.ledger.store import Entry, Ledger, Record
-from chainfleet.model.errors import InputError
+from chainfleet.model.errors import ChainfleetError, InputError
 from chainfleet.model.event import CancelRequested, Event, Finish, RetryRequested, RunStarted, TaskState
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Plan, Task
@@ -33,6 +33,7 @@ from .distribution import Distribution
 from .foresight import FORECAST, first_forecast
 from .gates import decide_gate
 from .registry import Drivers
+from .sharing import open_sharing, shared_limits
 from .state import StateFolder
 
 
@@ -275,16 +276,19 @@ async def _run(
         observed=coordinator.send,
         progress=coordinator.progress.__setitem__,
     )
+    first = _shared(environment, coordinator, first)
     coordinator.view.notes.update(notes)
     coordinator.foresight.expect(coordinator.view.notes.get(FORECAST))
     coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:
-        async with _hands(environment, run, surroundings, drivers, undo=undo) as hands:
+        async with _hands(environment, plan, run, surroundings, drivers, undo=undo) as hands:
             with _interruptible(coordinator):
                 finish = await coordinator.drive(first)
     finally:
         mailbox.close()
+        if coordinator.sharing is not None:
+            coordinator.sharing.close(coordinator.scheduler.wants())
         await drivers.close()
     return RunResult(
         run,
@@ -296,9 +300,35 @@ async def _run(
     )
 
 
+def _shared(environment: Environment, coordinator: Coordinator, first: Sequence[Event]) -> Sequence[Event]:
+    """Let the run draw from the budgets that it shares with others; the first event says which those are."""
+    plan, fleet = coordinator.plan, environment.fleet
+    names = shared_limits(plan, fleet, environment.environ, fleet.deployment.time_scale)
+    if not names:
+        return first
+    place = environment.state.ledger
+    try:
+        holder = f"{environment.state.environment}/{coordinator.run}"
+        coordinator.sharing = open_sharing(place, holder, plan, names)
+    except ChainfleetError as error:
+        if isinstance(place, Postgres):
+            raise
+        environment.tell(f"API budgets are not shared with environments beside this one: {error.message}")
+        return first
+    started = first[0]
+    assert isinstance(started, RunStarted)
+    return [replace(started, shared=tuple(names)), *first[1:]]
+
+
 @asynccontextmanager
 async def _hands(
-    environment: Environment, run: str, surroundings: Surroundings, drivers: Drivers, *, undo: bool
+    environment: Environment,
+    plan: Plan,
+    run: str,
+    surroundings: Surroundings,
+    drivers: Drivers,
+    *,
+    undo: bool,
 ) -> AsyncIterator[RunAttempt]:
     """What carries out attempts: this process, or workers on other machines."""
     if environment.distribution is None:
@@ -314,7 +344,7 @@ async def _hands(
         environment.ledger.append([Entry(run, 0.0, "note", "workers", json.dumps(line))])
 
     fence, distribution = environment.lease.fence, environment.distribution
-    async with distributed(place, run, fence, distribution, surroundings, tell, undo=undo) as executor:
+    async with distributed(place, plan, run, fence, distribution, surroundings, tell, undo=undo) as executor:
         yield executor.run_attempt
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,8 @@ from chainfleet.scheduling.planning import Machine, Overrides, Selection
 
 from .state import StateFolder
 
+WORKERS = "workers"
+"""What a state folder remembers of how its runs are spread over workers."""
 DEFAULT_TIME_SCALE = 60.0
 """An hour of the real clouds passes in a minute."""
 
@@ -85,6 +87,8 @@ class TargetOptions:
     """Address of the database that holds the ledger; the state folder remembers it."""
     pools: list[str] | None = None
     """Which workers carry out attempts, see `distribution.pools_of`; None leaves them to this process."""
+    private_clusters: bool = False
+    """Whether clusters are reached from inside their networks only, see `distribution.Distribution`."""
 
     def settings(self) -> dict[str, object]:
         """What of it belongs to the environment and is kept with its revisions."""
@@ -94,6 +98,13 @@ class TargetOptions:
             "faults": self.faults,
             "allow_mainnet": self.allow_mainnet,
         }
+
+    def with_workers(self, state: StateFolder) -> TargetOptions:
+        """The same with the pools that the last deployment from this state folder had, unless some were given."""
+        kept = state.recall(WORKERS)
+        if self.pools or not kept:
+            return self
+        return replace(self, pools=kept["pools"], private_clusters=kept["private_clusters"])
 
     def state_folder(self, fleet_name: str) -> StateFolder:
         """The state folder; `.chainfleet/NAME` where none was given."""
@@ -167,6 +178,13 @@ def remember_target(state: StateFolder, options: TargetOptions, target: Target) 
         "allow_mainnet": options.allow_mainnet,
     }
     state.remember("target", facts)
+
+
+def remember_workers(state: StateFolder, options: TargetOptions) -> None:
+    """Keep how a deployment is spread over workers, so that whoever goes on with it need not know."""
+    kept = {"pools": options.pools, "private_clusters": options.private_clusters}
+    if options.pools or state.recall(WORKERS) is not None:
+        state.remember(WORKERS, kept if options.pools else None)
 
 
 def machine() -> Machine:

@@ -7,6 +7,7 @@ from copy import deepcopy
 from .codes import AT_GATE
 from .engine import Engine
 from .rehearsal import Rehearsing
+from .sharing import alone
 from .world import Faults
 
 _SEEN_ENOUGH = 20
@@ -43,6 +44,7 @@ class Continuing(Rehearsing):
         """Take over what runs, waits and is due."""
         engine = self.engine
         engine.now = self.makespan = self._from
+        alone(engine)
         engine.paused = False
         for task, since in engine.running.items():
             left = self.durations.left(task, engine.attempts[task], self._from - since)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from chainfleet.model.task import Limit, LimitKind
 
 from .adaptive import Level
+from .purse import Purse
 from .slots import Slots
 from .tokens import Bucket
 from .units import seconds
 
-Meter = Slots | Bucket
+Meter = Slots | Bucket | Purse
 
 NOBODY = 1 << 60
 """A place in the order behind every task."""
@@ -100,10 +101,10 @@ class LimitView:
 def view(gauge: Gauge, waiting: int, now: int) -> LimitView:
     """What an observer sees of that gauge now."""
     meter, limit = gauge.meter, gauge.limit
-    if isinstance(meter, Bucket):
-        current, used = meter.rate * meter.pace, limit.capacity - meter.available(now)
-    else:
+    if isinstance(meter, Slots):
         current, used = meter.current, meter.held
+    else:
+        current, used = meter.rate * meter.pace, limit.capacity - meter.available(now)
     closed_s = seconds(max(0, meter.gate_until - now))
     return LimitView(
         limit.name, limit.kind, limit.capacity, current, used, waiting, meter.throttles, closed_s

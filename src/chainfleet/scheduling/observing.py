@@ -28,7 +28,6 @@ from .engine import Engine
 from .graph import PHASES
 from .limits import Gauge, LimitView, view
 from .slots import Slots
-from .tokens import Bucket
 from .units import SECOND, seconds
 
 _TELLING = (FAILED, RUNNING, BACKING_OFF, AT_GATE, READY, WAITING, CANCELLED, SKIPPED, WAIVED, SUCCEEDED)
@@ -202,7 +201,7 @@ def _work_left(engine: Engine, now: int) -> float:
     work = [0.0] * len(engine.gauges)
     for demands, drawn in enumerate(graph.classes):
         for index, amount in drawn:
-            tokens = isinstance(engine.gauges[index].meter, Bucket)
+            tokens = not isinstance(engine.gauges[index].meter, Slots)
             work[index] += amount * (unstarted[demands] if tokens else busy[demands] / SECOND)
     return max((_drained(gauge, work[gauge.index], now) for gauge in engine.gauges), default=0.0)
 

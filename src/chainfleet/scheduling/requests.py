@@ -31,6 +31,7 @@ from .codes import (
 )
 from .engine import CANCEL_REASON, Engine
 from .graph import WORK
+from .sharing import share
 from .tokens import Bucket
 
 WAIVED_REASON = "skipped by request"
@@ -59,6 +60,7 @@ def run_started(engine: Engine, event: RunStarted) -> None:
     for name, state in event.done.items():
         if state.over:
             engine.board.move(_task(engine, name), CODES[state])
+    share(engine, event.shared)
     for name in event.waived:
         if event.done.get(name) is TaskState.SKIPPED:
             engine.board.move(_task(engine, name), WAIVED)

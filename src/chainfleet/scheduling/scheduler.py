@@ -26,16 +26,18 @@ from chainfleet.model.event import (
     SkipRequested,
     TaskState,
     TimePassed,
+    TokensGranted,
 )
 from chainfleet.model.task import Estimate, Phase, Plan
 
-from . import attempts, observing, requests, throttling
+from . import attempts, observing, requests, sharing, throttling
 from .blueprint import Blueprint
 from .engine import Engine
 from .limits import LimitView
 from .observing import Bottleneck
 from .parallelism import parallelism
 from .rehearsal import improve
+from .sharing import Want
 from .speaking import Commands
 from .units import micros
 
@@ -53,6 +55,7 @@ _MEANINGS: dict[type[Any], Callable[[Engine, Any], None]] = {
     AttemptSucceeded: attempts.succeeded,
     AttemptFailed: attempts.failed,
     LimitObserved: throttling.limit_observed,
+    TokensGranted: sharing.tokens_granted,
     TimePassed: _time_passed,
     GateDecided: requests.gate_decided,
     PauseRequested: requests.pause,
@@ -152,6 +155,10 @@ class Scheduler:
     def limits(self) -> list[LimitView]:
         """What is drawn from each limit, and how many ready tasks wait for it."""
         return observing.limits(self.engine)
+
+    def wants(self) -> list[Want]:
+        """What is wanted, held or noticed of limits that are shared with other runs, in the plan's order."""
+        return sharing.wants(self.engine)
 
     def bottleneck(self, now: float) -> Bottleneck:
         """What the run waits for at that moment (seconds)."""

@@ -7,6 +7,7 @@ Within any window of length w at most b + r·w tokens leave.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 
 from .adaptive import Level
@@ -88,6 +89,25 @@ class Bucket:
         """Believe a header that says fewer tokens are left than we count."""
         if tokens < self.available(now):
             self._full_at = now * _FINE + ceil((self.burst - max(0.0, tokens)) * self._per_token)
+
+    def put_back(self, tokens: float, now: int) -> None:
+        """Tokens that were taken ahead and not spent are there again, up to the full bucket."""
+        self._full_at = max(now * _FINE, self._full_at - ceil(tokens * self._per_token))
+
+    def stand_at(self, available: float, at: int, pace: float) -> None:
+        """So many tokens were there at that moment, and it refills at that pace since."""
+        self._at_pace(pace)
+        self._full_at = at * _FINE + ceil((self.burst - available) * self._per_token)
+
+    def memory(self) -> list[float]:
+        """What has to be kept of it besides its size, rate and level, to go on elsewhere by the same clock."""
+        return [self._full_at, self.gate_until, self.throttles]
+
+    def recall(self, memory: Sequence[float]) -> None:
+        """Go on from there."""
+        self._full_at, self.gate_until, self.throttles = map(int, memory)
+        if self.adaptive is not None:
+            self._at_pace(self.adaptive.value)
 
     def throttled(self, now: int, retry_after: int | None) -> None:
         """A call was answered 429: the bucket is empty, and Retry-After closes it for everybody."""

@@ -23,14 +23,16 @@ TABLES = """
 CREATE TABLE worker (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, pool TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
     version TEXT NOT NULL, cores DOUBLE PRECISION NOT NULL, memory_mib BIGINT NOT NULL, slots INTEGER NOT NULL,
-    tools TEXT NOT NULL, seen TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+    tools TEXT NOT NULL, seen TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), labels TEXT NOT NULL
 );
 CREATE TABLE attempt (
     name TEXT NOT NULL, environment TEXT NOT NULL, run TEXT NOT NULL, task TEXT NOT NULL, pool TEXT NOT NULL,
     fence BIGINT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued', worker BIGINT,
-    over BOOLEAN NOT NULL DEFAULT false, event TEXT, outputs TEXT,
+    over BOOLEAN NOT NULL DEFAULT false, event TEXT, outputs TEXT, turn BIGINT NOT NULL,
     PRIMARY KEY (environment, name)
 );
+CREATE INDEX attempt_turn ON attempt (pool, environment, turn);
+CREATE INDEX attempt_served ON attempt (pool, turn) WHERE state <> 'queued';
 CREATE INDEX attempt_open ON attempt (environment) WHERE NOT over;
 CREATE INDEX attempt_worker ON attempt (worker) WHERE NOT over;
 CREATE TABLE said (
@@ -40,7 +42,14 @@ CREATE TABLE said (
 CREATE INDEX said_environment ON said (environment, id);
 """
 """States of an attempt: queued, running, ended (its event counts), lost (fenced: nothing of it counts any more).
-`over` says that nothing of it happens any more; a lost one may go on for a while."""
+`over` says that nothing of it happens any more; a lost one may go on for a while. `turn` is its place in the pool:
+workers take the lowest first, and every environment's turns begin where the pool has come to (start-time fair queueing)."""
+
+OLDER = "DROP TABLE IF EXISTS worker, attempt, said"
+"""Tables without turns were made before the first release; nothing of them outlives the runs that use them."""
+
+
+HAS_TURNS = "SELECT 1 FROM pg_attribute WHERE attname = 'turn' AND attrelid = to_regclass(quote_ident(?) || '.attempt')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,9 @@ def open_tables(url: str, *, patience_s: float = 30.0) -> PostgresConnection:
             connection.make_meta()
             if "attempt" not in connection.tables():
                 _make(connection)
+            elif not connection.rows(HAS_TURNS, (SCHEMA,)):
+                connection.script(OLDER)
+                connection.script(TABLES)
     except BaseException:
         connection.close()
         raise

@@ -1,0 +1,135 @@
+"""What comes back from workers: ends, logs, progress; and who of them is silent, or missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psycopg
+
+from chainfleet.ledger.codec import decode
+from chainfleet.ledger.postgres import open_line_async
+
+from ..attempts import Surroundings
+from .desk import Desk
+from .labels import Labels, Needs
+from .tables import WAKE, Pools
+
+POLL_S = 0.5
+"""How often to look without having been told: a line that listens may have died unnoticed."""
+
+ALIVE = "worker IN (SELECT id FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?))"
+
+_Missing = tuple[str, Needs | None]
+"""A pool and what no worker there has; None where there is no worker at all."""
+
+
+@dataclass(slots=True)
+class Hearing:
+    """Fetches what workers say to one run."""
+
+    desk: Desk
+    surroundings: Surroundings
+    tell: Callable[[str], None]
+    _missing: set[_Missing] = field(default_factory=set)
+
+    async def listen(self) -> None:
+        """Fetch for ever; where nobody listens any more nobody may wait either."""
+        swept = 0.0
+        loop = asyncio.get_running_loop()
+        try:
+            async for _ in _alarm(self.desk.place.url):
+                await self._hear()
+                if loop.time() - swept > self.desk.distribution.lease_s / 4:
+                    swept = loop.time()
+                    await self._sweep()
+                await self._fetch()
+        except Exception as error:
+            for ticket in self.desk.tickets.values():
+                if not ticket.over.done():
+                    ticket.over.set_exception(error)
+
+    async def _fetch(self) -> None:
+        names = list(self.desk.tickets)
+        sql = """SELECT name, state, event, outputs, worker FROM attempt
+            WHERE environment = ? AND name = ANY(?) AND state IN ('ended', 'lost')"""
+        for name, *rest in await self.desk.ask(sql, (self.desk.place.environment, names)) if names else ():
+            ticket = self.desk.tickets.get(name)
+            if ticket is not None and not ticket.over.done():
+                ticket.over.set_result(tuple(rest))
+
+    async def _hear(self) -> None:
+        sql = "DELETE FROM said WHERE environment = ? RETURNING id, run, task, number, kind, body"
+        rows = await self.desk.ask(sql, (self.desk.place.environment,))
+        for _, run, task, number, kind, body in sorted(rows):
+            if run != self.desk.run:
+                continue
+            if kind == "progress":
+                self.surroundings.progress(task, body)
+            elif kind == "observed":
+                self.surroundings.observed(decode(body))
+            else:
+                with self.surroundings.log_path(task, number).open("a", encoding="utf-8") as stream:
+                    stream.write(body)
+
+    async def _sweep(self) -> None:
+        """Fence the attempts of workers that are silent, and say which attempts nobody may take."""
+        lease_s = self.desk.distribution.lease_s
+        lost = f"""UPDATE attempt SET state = 'lost', over = true
+            WHERE environment = ? AND state = 'running' AND NOT {ALIVE}"""  # noqa: S608
+        await self.desk.change(lost, (self.desk.place.environment, lease_s))
+        await self.desk.hand_out_again()
+        sql = "SELECT pool, labels FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?)"
+        there = {(pool, Labels.decode(labels)) for pool, labels in await self.desk.ask(sql, (lease_s,))}
+        self._complain(there)
+
+    def _complain(self, there: set[tuple[str, Labels]]) -> None:
+        """Say once which attempts wait for a worker that isn't there, and once that it has come."""
+        manned = {pool for pool, _ in there}
+        missing: Counter[_Missing] = Counter()
+        for ticket in self.desk.tickets.values():
+            pool, needs = ticket.pool, ticket.needs
+            if not any(where == pool and labels.meets(needs) for where, labels in there):
+                missing[pool, needs if pool in manned else None] += 1
+        for pool, lacked in self._missing - set(missing):
+            self.tell(f"pool {pool} is served{f' by a worker that has {lacked}' if lacked else ''}")
+        for (pool, lacked), waiting in missing.items():
+            if (pool, lacked) not in self._missing:
+                self.tell(_unmanned(pool, waiting) if lacked is None else _unfit(pool, lacked, waiting))
+        self._missing = set(missing)
+
+
+def _unmanned(pool: str, waiting: int) -> str:
+    return f"no worker serves pool {pool}: {waiting} attempts wait (chainfleet worker --pool {pool})"
+
+
+def _unfit(pool: str, needs: Needs, waiting: int) -> str:
+    labels = "".join(f" --label {word}" for word in needs.words())
+    way_out = f"chainfleet worker --pool {pool}{labels}"
+    return f"no worker of pool {pool} has {needs}: {waiting} attempts wait ({way_out})"
+
+
+async def _alarm(url: str) -> AsyncIterator[None]:
+    """Rings when a worker says so, and every `POLL_S` in any case."""
+    line = None
+    try:
+        while True:
+            try:
+                if line is None:
+                    line = await open_line_async(Pools(url))
+                    await line.execute(f"LISTEN {WAKE}")
+                async for _ in line.notifies(timeout=POLL_S, stop_after=1):
+                    pass
+            except (psycopg.Error, OSError):
+                if line is not None:
+                    await line.close()
+                line = None
+                await asyncio.sleep(POLL_S)
+            yield
+    finally:
+        if line is not None:
+            with suppress(psycopg.Error):
+                await line.close()
