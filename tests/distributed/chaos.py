@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +23,7 @@ SETTLE_S = 1.5
 ON_ITS_WAY_S = 0.3
 """Within that an effect may still come whose fence was asked before the line was cut."""
 SHOTS = {"worker": 5.0, "coordinator": 3.0, "freeze": 1.5, "cut": 3.0, "restart": 0.8}
-"""What is shot at, and how often beside the others."""
+"""What is shot at, and how often beside the others; an `aimed cut` is left to who asks for it."""
 
 
 @dataclass
@@ -98,8 +99,9 @@ class Chaos:
         return subprocess.Popen([*prefix, sys.executable, PROGRAMS, *arguments], stderr=self._log, **options)
 
     def _worker(self, line: Line) -> subprocess.Popen[bytes]:
+        env = {**os.environ, "CLUSTERS_TAKE": str(LEASE_S * 1.25)}
         arguments = (line.url, str(self.home), str(self.world), str(self.seconds), str(LEASE_S))
-        return self._start("worker", *arguments, prefix=line.prefix, stdout=self._log)
+        return self._start("worker", *arguments, prefix=line.prefix, stdout=self._log, env=env)
 
     def _coordinate(self) -> None:
         self.count.runs += 1
@@ -145,7 +147,7 @@ class Chaos:
             self._coordinate()
 
     def _shoot(self) -> None:
-        what = self.rng.choices(self.kinds, [SHOTS[kind] for kind in self.kinds])[0]
+        what = self.rng.choices(self.kinds, [SHOTS.get(kind, 1.0) for kind in self.kinds])[0]
         worker = self.rng.choice(self.workers)
         match what:
             case "coordinator":
@@ -163,7 +165,9 @@ class Chaos:
             case "freeze":
                 self._freeze(worker.process)
             case "cut":
-                self._cut_off(worker)
+                self._cut_off(worker, LEASE_S * self.rng.uniform(0.4, 2.0))
+            case "aimed cut":
+                self._cut_off(self._in_the_middle(), LEASE_S * 1.8)
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         process.kill()
@@ -179,14 +183,27 @@ class Chaos:
         process.send_signal(signal.SIGCONT)
         self.count.frozen += 1
 
-    def _cut_off(self, worker: Manned) -> None:
+    def _cut_off(self, worker: Manned, seconds: float) -> None:
         """For anything between nothing to notice and others having done its work."""
         pid, began = worker.process.pid, time.time()
         worker.line.cut()
-        time.sleep(LEASE_S * self.rng.uniform(0.4, 2.0))
+        time.sleep(seconds)
         self.cuts.append((pid, began, time.time()))
         worker.line.mend()
         self.count.cut_off += 1
+
+    def _in_the_middle(self) -> Manned:
+        """A worker that has just begun what takes longer than a lease."""
+        pids = {worker.process.pid: worker for worker in self.workers}
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            story = self.world / "story"
+            for line in reversed(story.read_text().splitlines() if story.exists() else []):
+                at, what, task, _, pid = json.loads(line)
+                if what == "began" and "/cluster/" in task and pid in pids and time.time() - at < 0.3:
+                    return pids[pid]
+            time.sleep(0.05)
+        raise AssertionError("nobody makes a cluster")
 
     def stop(self) -> None:
         """End everything, by its id."""

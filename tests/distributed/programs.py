@@ -27,6 +27,7 @@ from chainfleet.scheduling.planning import make_plan
 PROGRAMS = Path(__file__)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 RUN = "r-deploy"
+LONGER_THAN_A_LEASE_S = float(os.environ.get("CLUSTERS_TAKE", "0"))
 
 
 class FolderDriver:
@@ -55,7 +56,9 @@ class FolderDriver:
         self._tell(attempt, "began")
         try:
             attempt.progress("working")
-            await asyncio.sleep(random.Random(attempt.task.id).uniform(0.2, 1.8) * self.seconds)
+            # Clusters take longer than a lease, so that nobody's work ends by itself before others begin.
+            least = LONGER_THAN_A_LEASE_S if attempt.task.action == "cluster" else 0.0
+            await asyncio.sleep(least + random.Random(attempt.task.id).uniform(0.2, 1.8) * self.seconds)
             attempt.fence()
             self._tell(attempt, "effect")
             self._file(attempt).touch()

@@ -199,6 +199,16 @@ def test_two_runs_of_one_subscription_stay_below_its_rate_at_the_server(
     assert took < 2 * ideal + 2, f"{took:.1f} s, ideal {ideal:.1f} s"
 
 
+class Seen:
+    """Keeps what was granted."""
+
+    def __init__(self, seen: list[TokensGranted]) -> None:
+        self._seen = seen
+
+    def see(self, at: float, things: Any) -> None:
+        self._seen += [thing for thing in things if isinstance(thing, TokensGranted)]
+
+
 def test_a_run_that_is_alone_gets_what_it_asks_for_at_once(
     tmp_path: Path, chain_138: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,20 +226,7 @@ def test_a_run_that_is_alone_gets_what_it_asks_for_at_once(
     with open_environment(fleet, StateFolder(tmp_path / "alone"), {}) as environment:
         plan = calling_plan(fleet, 10, 25)
 
-        def watch(coordinator: Any) -> list[Any]:
-            return [coordinator.sharing and Seen(seen)]
-
-        result = asyncio.run(start_run(environment, plan, "r-deploy", watch))
+        result = asyncio.run(start_run(environment, plan, "r-deploy", lambda _: [Seen(seen)]))
     assert result.finish.verdict is Verdict.SUCCEEDED
     assert seen[0].tokens == pytest.approx(250.0)
     assert result.view.last < 0.5
-
-
-class Seen:
-    """Keeps what was granted."""
-
-    def __init__(self, seen: list[TokensGranted]) -> None:
-        self._seen = seen
-
-    def see(self, at: float, things: Any) -> None:
-        self._seen += [thing for thing in things if isinstance(thing, TokensGranted)]

@@ -305,7 +305,7 @@ def test_a_run_says_how_far_off_its_forecast_was_and_the_next_one_learns(
     off = error_document(result.view)
     assert off is not None
     assert off["low_s"] <= off["p50_s"] <= off["high_s"]
-    assert off["error"] == pytest.approx(off["took_s"] / off["p50_s"] - 1, abs=0.02)
+    assert off["error"] == pytest.approx(off["took_s"] / off["p50_s"] - 1, rel=0.02, abs=0.02)
     assert error_document(read_run(environment.state, fast.name)) == off
     learned = learned_from(environment.state, fast.name)
     took = [s.end - s.start for s in result.view.spans if s.task.startswith("besu/start/") and s.end]

@@ -276,12 +276,12 @@ async def _run(
         observed=coordinator.send,
         progress=coordinator.progress.__setitem__,
     )
-    first = _shared(environment, coordinator, first)
     coordinator.view.notes.update(notes)
     coordinator.foresight.expect(coordinator.view.notes.get(FORECAST))
-    coordinator.observers = make_observers(coordinator)
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:
+        coordinator.observers = make_observers(coordinator)
+        first = _shared(environment, coordinator, first)
         async with _hands(environment, plan, run, surroundings, drivers, undo=undo) as hands:
             with _interruptible(coordinator):
                 finish = await coordinator.drive(first)

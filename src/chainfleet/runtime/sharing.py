@@ -22,7 +22,7 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Limit, LimitKind, Plan
 from chainfleet.scheduling.sharing import Want
 
-SOONEST_S = 0.02
+SOONEST_S = 0.005
 """Seconds between two questions at least."""
 LATEST_S = 0.5
 """Seconds after which it is asked again in any case while something is wanted, or noticed by others."""
