@@ -24,7 +24,16 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tests")]
 
-from chainfleet.model.event import AttemptSucceeded, Command, GateDecided, OpenGate, RunStarted, StartAttempt, TimePassed, WakeAt  # noqa: E402
+from chainfleet.model.event import (  # noqa: E402
+    AttemptSucceeded,
+    Command,
+    GateDecided,
+    OpenGate,
+    RunStarted,
+    StartAttempt,
+    TimePassed,
+    WakeAt,
+)
 from chainfleet.model.fleet_file import load_fleet  # noqa: E402
 from chainfleet.model.task import Demand, Estimate, Limit, LimitKind, Mode, Phase, Plan, Policy, Task  # noqa: E402
 from chainfleet.scheduling.planning import Machine, make_plan  # noqa: E402
@@ -103,7 +112,9 @@ class Simulation:
                     self.place()
                 case (StartAttempt() as start, int() as worker, float() as held, float() as mib):
                     self.give_back(worker, held, mib)
-                    self.at(self.now + self.constants.latency_s / 2, AttemptSucceeded(start.task, start.attempt))
+                    self.at(
+                        self.now + self.constants.latency_s / 2, AttemptSucceeded(start.task, start.attempt)
+                    )
                     self.place()
                 case _:
                     self.decide(what, self.now)
@@ -148,7 +159,11 @@ class Simulation:
             self.begin(*self.heavy.popleft(), worker, PLAN_MIB)
 
     def roomiest(self, mib: float) -> int | None:
-        best = max(range(len(self.free)), key=lambda n: (self.memory[n] >= mib, self.free[n])) if len(self.free) < 65 else self.first(mib)
+        best = (
+            max(range(len(self.free)), key=lambda n: (self.memory[n] >= mib, self.free[n]))
+            if len(self.free) < 65
+            else self.first(mib)
+        )
         return best if best is not None and self.free[best] > 0 and self.memory[best] >= mib else None
 
     def first(self, mib: float) -> int | None:
@@ -180,18 +195,26 @@ def fleet_plan(regions: int, workers: Workers) -> Plan:
     """The plan of a fleet of that many regions in as many subscriptions as keep to 24 regions each, on these workers."""
     fleet = load_fleet(str(EXAMPLE), lambda _: EXAMPLE.read_text(), {}).fleet
     some = [
-        fleet.regions[n % len(fleet.regions)].model_copy(update={"name": f"r{n:04}", "validators": 1 if n < 100 else 0})
+        fleet.regions[n % len(fleet.regions)].model_copy(
+            update={"name": f"r{n:04}", "validators": 1 if n < 100 else 0}
+        )
         for n in range(regions)
     ]
     wide = fleet.model_copy(update={"regions": some})
-    machine = Machine(memory_mib=int(workers.count * workers.memory_mib), terraform_mib=int(PLAN_MIB), cores=float(workers.count * workers.cores))
+    machine = Machine(
+        memory_mib=int(workers.count * workers.memory_mib),
+        terraform_mib=int(PLAN_MIB),
+        cores=float(workers.count * workers.cores),
+    )
     plan = make_plan(wide, "r", machine=machine)
     return in_subscriptions(with_ceilings(plan, workers.count * workers.slots), 24)
 
 
 def with_ceilings(plan: Plan, most: int) -> Plan:
     """The same with room for as many attempts at once as the workers have slots."""
-    limits = tuple(replace(limit, capacity=most) if limit.name.endswith("/slots") else limit for limit in plan.limits)
+    limits = tuple(
+        replace(limit, capacity=most) if limit.name.endswith("/slots") else limit for limit in plan.limits
+    )
     return replace(plan, limits=limits)
 
 
@@ -204,13 +227,20 @@ def in_subscriptions(plan: Plan, regions: int) -> Plan:
         replace(
             task,
             demands=tuple(
-                replace(d, limit=f"{d.limit}/{group[task.region]}") if d.limit in shared and task.region else d for d in task.demands
+                replace(d, limit=f"{d.limit}/{group[task.region]}")
+                if d.limit in shared and task.region
+                else d
+                for d in task.demands
             ),
         )
         for task in plan.tasks
     )
-    more = [replace(limit, name=f"{name}/{n}") for name, limit in shared.items() for n in range(max(group.values()) + 1)]
-    return replace(plan, tasks=tasks, limits=(*(l for l in plan.limits if l.name not in shared), *more))
+    more = [
+        replace(limit, name=f"{name}/{n}")
+        for name, limit in shared.items()
+        for n in range(max(group.values()) + 1)
+    ]
+    return replace(plan, tasks=tasks, limits=(*(own for own in plan.limits if own.name not in shared), *more))
 
 
 def layered_plan(count: int, regions: int, median_s: float, slots: int) -> Plan:
@@ -229,7 +259,11 @@ def layered_plan(count: int, regions: int, median_s: float, slots: int) -> Plan:
             for n in range(per_stage):
                 name = f"besu/t{stage}/{region}-{n}"
                 needs = tuple({rng.choice(before) for _ in range(3)}) if before else ()
-                tasks.append(Task(name, Phase.BESU, needs=needs, demands=demands, estimate=estimate, region=f"r{region}"))
+                tasks.append(
+                    Task(
+                        name, Phase.BESU, needs=needs, demands=demands, estimate=estimate, region=f"r{region}"
+                    )
+                )
                 here.append(name)
             before = here
     return Plan("big", "r", Mode.ULTRA, tuple(tasks), tuple(limits), Policy(twin_breaker=False))
@@ -237,8 +271,9 @@ def layered_plan(count: int, regions: int, median_s: float, slots: int) -> Plan:
 
 def measured() -> Constants:
     """The constants as they are on this machine, now."""
-    from postgresql_server import PostgresqlServer
     from throughput import run_on_workers
+
+    from postgresql_server import PostgresqlServer
 
     server = PostgresqlServer({"fsync": "on"})
     try:
@@ -260,7 +295,9 @@ def show(what: str, workers: Workers, result: Result) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tasks", type=int, default=1_000_000)
     parser.add_argument("--constants", help="coordinator ms, attempts/s, latency ms; measured if left out")
     given = parser.parse_args()
@@ -271,16 +308,24 @@ def main() -> None:
         constants = measured()
     print(f"load {os.getloadavg()[0]:.1f}; coordinator {constants.coordinator_s * 1e3:.2f} ms an attempt, "
           f"{constants.attempts_per_s:.0f} attempts/s, latency {constants.latency_s * 1e3:.0f} ms\n")  # fmt: skip
-    print("| plan | workers × slots | attempts | makespan | most at once | coordinator | database | slots | wait for a slot | simulated in |")
+    print(
+        "| plan | workers × slots | attempts | makespan | most at once | coordinator | database | slots | wait for a slot | simulated in |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for regions, machines in ((24, 1), (200, 1), (200, 5), (1000, 5), (1000, 21), (1000, 42)):
         workers = Workers(machines)
-        show(f"{regions} regions", workers, Simulation(fleet_plan(regions, workers), workers, constants).run())
+        show(
+            f"{regions} regions", workers, Simulation(fleet_plan(regions, workers), workers, constants).run()
+        )
     gc.disable()
     for median_s, machines in ((60.0, 21), (60.0, 100), (5.0, 21)):
         workers = Workers(machines)
         plan = layered_plan(given.tasks, 1000, median_s, machines * workers.slots)
-        show(f"{len(plan.tasks):,} tasks of {median_s:.0f} s", workers, Simulation(plan, workers, constants).run())
+        show(
+            f"{len(plan.tasks):,} tasks of {median_s:.0f} s",
+            workers,
+            Simulation(plan, workers, constants).run(),
+        )
 
 
 if __name__ == "__main__":

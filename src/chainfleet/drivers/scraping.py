@@ -37,18 +37,23 @@ async def served(
     Raises:
         OSError: the port is taken or the address isn't this machine's.
     """
+    open_: set[asyncio.StreamWriter] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_.add(writer)
         with suppress(TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             async with asyncio.timeout(_PATIENCE_S):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(_response(head.decode("latin-1"), render, healthy))
                 await writer.drain()
+        open_.discard(writer)
         writer.close()
 
     server = await asyncio.start_server(answer, host, port)
     async with server:
         yield server.sockets[0].getsockname()[1]
+    for writer in open_:  # Whoever asks in the last moment is left without an answer, and no line stays open.
+        writer.transport.abort()
 
 
 def _response(head: str, render: Render, healthy: Callable[[], bool]) -> bytes:

@@ -115,21 +115,18 @@ class LimitObserved:
 
 @dataclass(frozen=True, slots=True)
 class TokensGranted:
-    """Of a limit that is shared with other runs so many tokens are this run's to draw.
-
-    Attributes:
-        limit: its name.
-        tokens: granted; negative where some went back to the others.
-        closed_s: seconds that a Retry-After, whoever met it, keeps the limit closed.
-        pace: share of the documented rate that all runs together draw at present.
-        left: tokens that nobody has been granted yet.
-    """
+    """Of a limit that is shared with other runs so many tokens are this run's to draw."""
 
     limit: str
+    """Name of the limit."""
     tokens: float = 0.0
+    """Granted; negative where some went back to the others."""
     closed_s: float = 0.0
+    """Seconds that a Retry-After, whoever met it, keeps the limit closed."""
     pace: float = 1.0
+    """Share of the documented rate that all runs together draw at present."""
     left: float = 0.0
+    """Tokens that nobody has been granted yet."""
 
 
 @dataclass(frozen=True, slots=True)
