@@ -78,6 +78,8 @@ class Variable(StrEnum):
     """Profile of AWS's configuration files that says who asks."""
     AWS_REGION = "AWS_REGION"
     """Region that is asked about the account itself; one of the fleet's where not set."""
+    AWS_ROLE_ARN = "AWS_ROLE_ARN"
+    """Role that a workload identity takes; a worker that sees it takes tasks of AWS."""
     AWS_SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
     """Secret of that key."""
     AWS_SESSION_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - the name of a variable
@@ -90,6 +92,8 @@ class Variable(StrEnum):
     """The same for Compute Engine."""
     GOOGLE_CONTAINER_CUSTOM_ENDPOINT = "GOOGLE_CONTAINER_CUSTOM_ENDPOINT"
     """The same for Kubernetes Engine."""
+    HOME = "HOME"
+    """Home folder; a worker looks there for the clouds' own configuration, to tell whose tasks it can take."""
     HTTPS_PROXY = "HTTPS_PROXY"
     """Proxy for what goes outside."""
     KUBECONFIG = "KUBECONFIG"

@@ -21,7 +21,7 @@ from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.mailbox import Mailbox
 from chainfleet.ledger.projection import RunView, project
 from chainfleet.ledger.store import Entry, Ledger, Record
-from chainfleet.model.errors import ChainfleetError, InputError
+from chainfleet.model.errors import InputError
 from chainfleet.model.event import CancelRequested, Event, Finish, RetryRequested, RunStarted, TaskState
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Plan, Task
@@ -304,16 +304,9 @@ def _shared(environment: Environment, coordinator: Coordinator, first: Sequence[
     """Let the run draw from the budgets that it shares with others; the first event says which those are."""
     plan, fleet = coordinator.plan, environment.fleet
     names = shared_limits(plan, fleet, environment.environ, fleet.deployment.time_scale)
-    if not names:
-        return first
-    place = environment.state.ledger
-    try:
-        holder = f"{environment.state.environment}/{coordinator.run}"
-        coordinator.sharing = open_sharing(place, holder, plan, names)
-    except ChainfleetError as error:
-        if isinstance(place, Postgres):
-            raise
-        environment.tell(f"API budgets are not shared with environments beside this one: {error.message}")
+    if names:
+        coordinator.sharing = open_sharing(environment.state, plan, coordinator.run, names, environment.tell)
+    if coordinator.sharing is None:
         return first
     started = first[0]
     assert isinstance(started, RunStarted)

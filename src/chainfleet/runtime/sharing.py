@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -20,7 +20,10 @@ from chainfleet.model.errors import ChainfleetError
 from chainfleet.model.event import TokensGranted
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Limit, LimitKind, Plan
+from chainfleet.model.variables import Variable
 from chainfleet.scheduling.sharing import Want
+
+from .state import StateFolder
 
 SOONEST_S = 0.005
 """Seconds between two questions at least."""
@@ -32,10 +35,10 @@ KEPT_S = 1.0
 SCHEMA = "chainfleet"
 FILE = "budgets.db"
 
-ENDPOINTS: Mapping[str, tuple[str, ...]] = {
-    "azure": ("ARM_RESOURCE_MANAGER_ENDPOINT",),
-    "aws": ("AWS_ENDPOINT_URL",),
-    "gcp": (),
+ENDPOINTS: Mapping[str, Variable] = {
+    "azure": Variable.ARM_RESOURCE_MANAGER_ENDPOINT,
+    "aws": Variable.AWS_ENDPOINT_URL,
+    "gcp": Variable.GOOGLE_CONTAINER_CUSTOM_ENDPOINT,
 }
 """Variables that point a cloud's calls elsewhere: an account there is another one."""
 
@@ -65,7 +68,7 @@ def shared_limits(plan: Plan, fleet: Fleet, environ: Mapping[str, str], time_sca
     for limit in plan.limits:
         cloud = limit.name.split("/", 1)[0]
         if limit.kind is LimitKind.TOKENS and cloud in ENDPOINTS:
-            elsewhere = next((environ[name] for name in ENDPOINTS[cloud] if environ.get(name)), "")
+            elsewhere = environ.get(ENDPOINTS[cloud], "")
             faster = "" if time_scale == 1 else f" x{time_scale:g}"
             account = fleet.clouds.account_of(cloud)
             names[limit.name] = f"{environ.get(account[2:-1], account)}@{elsewhere}{faster} {limit.name}"
@@ -167,10 +170,24 @@ class Sharing:
             self._budgets.close()
 
 
-def open_sharing(place: Place, holder: str, plan: Plan, names: Mapping[str, str]) -> Sharing:
-    """The budgets that a run shares.
+def open_sharing(
+    state: StateFolder,
+    plan: Plan,
+    run: str,
+    names: Mapping[str, str],
+    tell: Callable[[str], None],
+) -> Sharing | None:
+    """The budgets that a run shares; None where there is no place for them beside the state folder, which is told.
 
     Raises:
         EnvironmentProblem, LedgerError: the database can't be reached or used.
     """
-    return Sharing(Budgets(budgets_place(place), holder), names, plan.limits)
+    place = state.ledger
+    try:
+        budgets = Budgets(budgets_place(place), f"{state.environment}/{run}")
+    except ChainfleetError as error:
+        if isinstance(place, Postgres):
+            raise
+        tell(f"API budgets are not shared with environments beside this one: {error.message}")
+        return None
+    return Sharing(budgets, names, plan.limits)

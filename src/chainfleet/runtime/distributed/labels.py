@@ -16,6 +16,7 @@ from typing import get_args
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Cloud, Fleet
 from chainfleet.model.task import Limit, LimitKind, Phase, Task
+from chainfleet.model.variables import Variable
 
 CLOUDS: tuple[str, ...] = tuple(sorted(get_args(Cloud)))
 REACHES = ("inside", "outside")
@@ -23,13 +24,13 @@ MEMORY_GIB = (1, 4, 16, 64)
 """Sizes by which attempts with much memory are told apart; a worker takes those that fit into its own."""
 _MIB = 1024
 
-CREDENTIALS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "aws": (
-        ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-        ".aws",
+CREDENTIALS: Mapping[str, tuple[tuple[Variable, ...], str]] = {
+    "aws": ((Variable.AWS_ACCESS_KEY_ID, Variable.AWS_PROFILE, Variable.AWS_ROLE_ARN), ".aws"),
+    "azure": (
+        (Variable.AZURE_CLIENT_ID, Variable.ARM_CLIENT_ID, Variable.AZURE_FEDERATED_TOKEN_FILE),
+        ".azure",
     ),
-    "azure": (("AZURE_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE", "ARM_USE_MSI"), ".azure"),
-    "gcp": (("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN"), ".config/gcloud"),
+    "gcp": ((Variable.GOOGLE_APPLICATION_CREDENTIALS,), ".config/gcloud"),
 }
 """By which variables, and which path below the home folder, a cloud's credentials are seen."""
 
@@ -166,7 +167,7 @@ def labels_of(words: Sequence[str], environ: Mapping[str, str], *, terraform: st
 
 def seen_clouds(environ: Mapping[str, str]) -> list[str]:
     """Clouds whose credentials are there to be seen; an identity that comes with the machine can't be seen."""
-    home = Path(environ.get("HOME") or "/nowhere")
+    home = Path(environ.get(Variable.HOME) or "/nowhere")
     return [
         cloud
         for cloud, (names, path) in CREDENTIALS.items()
