@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from openapi_spec_validator import validate
 
@@ -21,6 +22,29 @@ def test_committed_document_is_the_servers() -> None:
 
 def test_document_is_valid_openapi() -> None:
     validate(json.loads(COMMITTED.read_text()))
+
+
+def test_everything_in_the_document_is_described() -> None:
+    document = json.loads(COMMITTED.read_text())
+    fields = {
+        f"{name}.{field}": schema
+        for name, shape in document["components"]["schemas"].items()
+        for field, schema in shape.get("properties", {}).items()
+    }
+    parameters = {
+        f"{method} {path} {parameter['name']}": parameter
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for parameter in operation.get("parameters", ())
+    }
+    assert len(fields) > 500
+    assert len(parameters) > 100
+    assert [name for name, found in (fields | parameters).items() if not _described(found)] == []
+
+
+def _described(found: dict[str, Any]) -> bool:
+    inner = found.get("schema", found)
+    return any(choice.get("description") for choice in (found, inner, *inner.get("anyOf", ())))
 
 
 def test_every_problem_has_a_meaning_and_the_documentation_the_same() -> None:

@@ -151,7 +151,7 @@ class AccessStore:
             connection.execute("UPDATE token SET revoked = 1 WHERE id = ?", (token_id,))
 
     def replace_secret(self, token_id: str, secret: str, expires: float) -> None:
-        """Give a token another secret; the old one ends at once."""
+        """Give a token another secret; the old one ends at once. `expires` is in seconds since 1970."""
         with self._writing() as connection:
             sql = "UPDATE token SET hash = ?, expires = ? WHERE id = ?"
             connection.execute(sql, (digest(secret), expires, token_id))
@@ -165,7 +165,7 @@ class AccessStore:
     # --- one-time codes -----------------------------------------------------------------------
 
     def add_code(self, code: str, facts: Mapping[str, Any], expires: float) -> None:
-        """Keep a code that can be taken once."""
+        """Keep a code that can be taken once, until `expires` (seconds since 1970)."""
         with self._writing() as connection:
             connection.execute("DELETE FROM code WHERE expires < ?", (self._wall(),))
             connection.execute(

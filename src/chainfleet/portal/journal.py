@@ -25,7 +25,10 @@ _BATCHES_KEPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that go out together: those after `after`, up to and with `last`, as a JSON list."""
+    """Records that go out together: those after `after`, up to and with `last`, as a JSON list.
+
+    `committed` is when the last of them became durable, in seconds since 1970.
+    """
 
     after: int
     last: int

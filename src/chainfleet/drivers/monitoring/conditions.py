@@ -34,7 +34,7 @@ class Condition:
         alert: name of the alert that tells it.
         metric: what is compared.
         comparison: how.
-        bound: with what.
+        bound: with what, in the metric's unit.
         meaning: in words.
     """
 

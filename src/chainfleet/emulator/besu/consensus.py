@@ -43,7 +43,7 @@ def votes_needed(validators: int) -> int:
 
 
 def begins(start: float, timeout_s: float, round_number: int) -> float:
-    """When a node that began a height at `start` enters a round."""
+    """When a node that began a height at `start` enters a round; both in seconds on one axis."""
     return float(start + timeout_s * (2.0**round_number - 1))
 
 

@@ -40,7 +40,7 @@ class Node:
         chain: the chain of its genesis.
         network_id: of its P2P network.
         static: enodes that it dials.
-        since: emulated time of day at which it came up.
+        since: when it came up, in seconds of the emulated time of day.
         peers: nodes that it's connected to.
         outbound: those of them that it dialled.
         frozen: head while it doesn't follow the chain.

@@ -22,19 +22,20 @@ Sequence = Annotated[int, Field(ge=0, description="Place in the environment's le
 class Given(BaseModel):
     """Base of what callers send: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Told(BaseModel):
     """Base of what the API answers."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class Fault(Told):
     """One thing that is wrong with what was sent."""
 
     detail: str
+    """What is wrong, in one line."""
     pointer: str = Field("", description="JSON Pointer into the body, where the body is JSON.")
     line: int | None = Field(None, description="Line in the YAML, counted from 1.")
     column: int | None = Field(None, description="Column in the YAML, counted from 1.")
@@ -45,12 +46,17 @@ class Problem(Told):
 
     type: str = Field(description="Stable name of the kind of problem: `/problems/NAME`.")
     title: str
+    """The status in words."""
     status: int
+    """HTTP status of the answer."""
     detail: str = ""
+    """What is wrong, in one line."""
     way_out: str = Field("", description="What can be done about it.")
     request_id: str = ""
+    """Names the request in the server's log."""
     retryable: bool = Field(False, description="Whether the same request may succeed later.")
     errors: list[Fault] = []
+    """What is wrong, each with its place."""
     current: str | None = Field(None, description="The present ETag, where a precondition failed.")
 
 
@@ -58,5 +64,6 @@ class Page(Told, Generic[T]):
     """One page of a list."""
 
     items: list[T]
+    """Those of this page."""
     next: str | None = Field(None, description="Cursor of the next page; null on the last one.")
     total: int | None = Field(None, description="How many there are in all, where that is known.")
