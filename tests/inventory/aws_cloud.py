@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,9 @@ from urllib.parse import parse_qs
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+# Roles are given policies that AWS itself manages; moto reads this when it makes its IAM.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 ACCOUNT = "123456789012"
 """The account that moto plays."""
@@ -61,6 +65,8 @@ class Gate:
     closed: set[str] = field(default_factory=set)
     """Regions that the account has not enabled."""
     faults: list[Fault] = field(default_factory=list)
+    documents: dict[str, Any] = field(default_factory=dict)
+    """Answers, by path, of what moto doesn't know: add-ons and access entries of EKS."""
 
     def __post_init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -77,6 +83,12 @@ class Gate:
             return _error(start, call.service, fault)
         if call.service == "servicequotas":
             return self._quota(start, call, json.loads(body))
+        if environ["PATH_INFO"] in self.documents:
+            return _answer(
+                start, "200 OK", json.dumps(self.documents[environ["PATH_INFO"]]), "application/json"
+            )
+        if re.fullmatch(r"/clusters/[^/]+/(addons|access-entries)/.*", environ["PATH_INFO"]):
+            return _error(start, call.service, Fault("", "ResourceNotFoundException", status=404))
         if call.action == "DescribeRegions":
             return self._regions(environ, start)
         return self._moto(environ, start)
@@ -87,7 +99,7 @@ class Gate:
 
     def forget(self) -> None:
         """Everything that a test has set or seen."""
-        for each in (self.calls, self.applied, self.closed, self.faults):
+        for each in (self.calls, self.applied, self.closed, self.faults, self.documents):
             each.clear()
 
     def _fault(self, call: Call) -> Fault | None:

@@ -40,6 +40,12 @@ def beside(name: str) -> Any:
     return sys.modules[name]
 
 
+@pytest.fixture(scope="session")
+def helpers() -> Any:
+    """Modules that lie beside this file, by name."""
+    return beside
+
+
 @pytest.fixture(scope="module")
 def aws() -> Iterator[tuple[Any, dict[str, str]]]:
     """AWS on loopback: its gate, and the environment that points there."""

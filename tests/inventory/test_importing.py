@@ -187,4 +187,4 @@ def test_wrong_words(bench: Bench) -> None:
     line = [sys.executable, "-m", "chainfleet.cli.main", *words, "--env-file", str(bench.env_file)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "--only atlantis: no such Azure region" in done.stderr
+    assert "--only atlantis: no such region" in done.stderr

@@ -9,6 +9,7 @@ own, plans them, and creates, reads and imports resources in the file. Behaviour
 from __future__ import annotations
 
 import json
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +23,11 @@ from tf.gen import tfplugin_pb2 as pb
 from chainfleet.emulator.azapi.wire import UNKNOWN, State, is_known, read, written
 
 DATA = Path(__file__).parent / "data"
+
+_ALL_MARKS = {"tags_all": "tags", "effective_labels": "labels", "terraform_labels": "labels"}
+"""Attributes that hold all tags or labels, and the attribute with those of the resource's own."""
+
+_NAMING = ("name", "node_group_name", "addon_name", "account_id", "role", "policy_arn", "member", "subnet_id")
 
 _NESTING = {"single": 1, "list": 2, "set": 3, "map": 4}
 
@@ -38,6 +44,19 @@ class Cloud:
             found: State | None = self._all().get(kind, {}).get(name)
         return found
 
+    def imported(self, kind: str, name: str) -> State | None:
+        """What an import id means: the resource with that id, or the one whose attributes it is put together of."""
+        with self._lock:
+            rows = self._all().get(kind, {})
+        words = _words(name)
+        found = [row for key, row in rows.items() if key == name or words <= _words(*row.values())]
+        return found[0] if len(found) == 1 else rows.get(name)
+
+    def given(self, mark: str) -> State:
+        """What a test wants a resource to have that is made: its id, mostly."""
+        with self._lock:
+            return self._all().get("given", {}).get(mark, {})
+
     def put(self, kind: str, name: str, values: State | None) -> None:
         with self._lock:
             everything = self._all()
@@ -51,6 +70,10 @@ class Cloud:
         return json.loads(self._path.read_text()) if self._path.exists() else {}
 
 
+def _words(*values: Any) -> set[str]:
+    return {word for value in values if isinstance(value, str) for word in re.split(r"[/:#\s]", value)}
+
+
 class Provider:
     """One provider."""
 
@@ -60,6 +83,7 @@ class Provider:
         self._data = document["data_source_schemas"]
         self._cloud = cloud
         self.source = document["source"]["provider"]
+        self._marks: dict[str, str] = {}
         self._schema = pb.GetProviderSchema.Response(
             provider=pb.Schema(block=_block(document["provider"]["block"])),
             provider_meta=pb.Schema(block=pb.Schema.Block()),
@@ -71,12 +95,25 @@ class Provider:
     def get_provider_schema(self, _request: Any) -> Any:
         return self._schema
 
+    def configure_provider(self, request: Any) -> Any:
+        settings = read(request.config) or {}
+        blocks = settings.get("default_tags") or []
+        self._marks = settings.get("default_labels") or {
+            k: v for row in blocks for k, v in row["tags"].items()
+        }
+        return pb.ConfigureProvider.Response()
+
     def upgrade_resource_state(self, request: Any) -> Any:
         return pb.UpgradeResourceState.Response(upgraded_state=pb.DynamicValue(json=request.raw_state.json))
 
     def plan_resource_change(self, request: Any) -> Any:
         proposed = read(request.proposed_new_state)
-        if proposed is not None and read(request.prior_state) is None:
+        if proposed is None:
+            return pb.PlanResourceChange.Response(planned_state=written(None))
+        for name, own in _ALL_MARKS.items():
+            if name in proposed:
+                proposed[name] = self._marks | (proposed.get(own) or {})
+        if read(request.prior_state) is None:
             proposed = _fill(self._resources[request.type_name]["block"], proposed)
         return pb.PlanResourceChange.Response(planned_state=written(proposed))
 
@@ -86,7 +123,8 @@ class Provider:
             self._cloud.put(kind, (prior or {})["id"], None)
             return pb.ApplyResourceChange.Response(new_state=written(None))
         made = _invented(self._resources[kind]["block"], planned, _mark(kind, planned))
-        made["id"] = planned["id"] if is_known(planned["id"]) else _mark(kind, planned)
+        made |= {"id": planned["id"] if is_known(planned["id"]) else _mark(kind, planned)}
+        made |= self._cloud.given(_mark(kind, planned))
         self._cloud.put(kind, made["id"], made)
         return pb.ApplyResourceChange.Response(new_state=written(made))
 
@@ -95,7 +133,11 @@ class Provider:
         return pb.ReadResource.Response(new_state=written(self._cloud.get(request.type_name, state["id"])))
 
     def import_resource_state(self, request: Any) -> Any:
-        state = _empty(self._resources[request.type_name]["block"]) | {"id": request.id}
+        known = self._cloud.imported(request.type_name, request.id)
+        if known is None:
+            said = pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=f"no {request.type_name} {request.id}")
+            return pb.ImportResourceState.Response(diagnostics=[said])
+        state = _empty(self._resources[request.type_name]["block"]) | {"id": known["id"]}
         found = pb.ImportResourceState.ImportedResource(type_name=request.type_name, state=written(state))
         return pb.ImportResourceState.Response(imported_resources=[found])
 
@@ -179,11 +221,10 @@ def _value(kind: Any, mark: str) -> Any:
 
 def _mark(kind: str, planned: State) -> str:
     """What tells one resource of a type from another."""
-    for name in ("name", "node_group_name", "addon_name", "account_id", "role"):
-        if isinstance(planned.get(name), str):
-            return f"{kind}.{planned[name]}"
     tags = planned.get("tags")
-    return f"{kind}.{tags['Name']}" if isinstance(tags, dict) and "Name" in tags else kind
+    if isinstance(tags, dict) and "Name" in tags:
+        return f"{kind}.{tags['Name']}"
+    return ".".join([kind, *(planned[name] for name in _NAMING if isinstance(planned.get(name), str))])
 
 
 def serve(provider: Provider) -> tuple[grpc.Server, int]:

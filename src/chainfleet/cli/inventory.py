@@ -81,15 +81,13 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
 
 
 def _require_regions(regions: tuple[Any, ...], only: list[str] | None) -> None:
-    known = [region.name for region in regions if region.cloud == "azure"]
+    known = [region.name for region in regions if region.cloud != "kubeconfig"]
     if not known:
-        raise InputError(
-            "the fleet has no Azure region: resources of other clouds can't be imported yet",
-            way_out="leave them to `deploy`, which takes up what it made itself",
-        )
+        message = "the fleet has existing clusters only: nothing of them is Terraform's"
+        raise InputError(message, way_out="import is for regions of Azure, AWS and Google Cloud")
     for name in only or ():
         if name not in known:
-            raise InputError(f"--only {name}: no such Azure region", way_out=f"one of {', '.join(known)}")
+            raise InputError(f"--only {name}: no such region", way_out=f"one of {', '.join(known)}")
 
 
 def _is_wrong(report: RegionReport) -> bool:

@@ -155,7 +155,7 @@ def is_absent(error: TaskFailed) -> bool:
 def refused(error: ClientError, what: str, service: str, region: str) -> TaskFailed:
     """What an answer other than success means."""
     code = str(error.response.get("Error", {}).get("Code", ""))
-    reason = str(error.response.get("Error", {}).get("Message", "")) or code
+    reason = (str(error.response.get("Error", {}).get("Message", "")) or code).splitlines()[0][:300]
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = f"{what}: {code}: {reason}"
     if code in _CREDENTIALS:

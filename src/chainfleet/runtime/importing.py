@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chainfleet.drivers.arm import ArmReader
+from chainfleet.drivers.inventory.existing import Surveyor, surveyor
 from chainfleet.drivers.terraform.findings import Finding, Found
 from chainfleet.drivers.terraform.importing import Importer
 from chainfleet.model.errors import TaskFailed
 from chainfleet.model.event import StartAttempt
-from chainfleet.model.fleet import Fleet, Region
+from chainfleet.model.fleet import Region
 from chainfleet.model.task import Phase, Task
 
 from .attempts import Surroundings, opened
@@ -45,36 +46,59 @@ class RegionReport:
 async def import_fleet(
     surroundings: Surroundings, *, apply: bool, only: Collection[str] = ()
 ) -> dict[str, RegionReport]:
-    """Survey the fleet's Azure regions and, if asked to, import what is there; by region, in the fleet's order."""
+    """Survey the fleet's regions and, if asked to, import what is there; by region, in the fleet's order."""
+    fleet = surroundings.fleet
     regions = [
         region
-        for region in surroundings.fleet.regions
-        if region.cloud == "azure" and (not only or region.name in only)
+        for region in fleet.regions
+        if region.cloud != "kubeconfig" and (not only or region.name in only)
     ]
     importer, gate = Importer(), asyncio.Semaphore(CONCURRENT)
-    strangers = await asyncio.to_thread(_all_of_fleet, surroundings)
+    clouds = dict.fromkeys(region.cloud for region in regions)
+    with ExitStack() as opened_ones:
+        surveyors = {
+            cloud: opened_ones.enter_context(
+                closing(await asyncio.to_thread(surveyor, cloud, fleet, surroundings.environ))
+            )
+            for cloud in clouds
+        }
 
-    async def one(region: Region) -> RegionReport:
-        async with gate:
-            report = await _import_region(surroundings, importer, region, apply=apply)
-        report.found += _foreign(surroundings.fleet, region, report, strangers)
-        return report
+        async def one(region: Region) -> RegionReport:
+            mine = surveyors[region.cloud]
+            async with gate:
+                report = await _import_region(surroundings, importer, mine, region, apply=apply)
+                found = [each for _, each in report.found]
+                report.found += await asyncio.to_thread(_foreign, mine, region, found, report)
+            return report
 
-    reports = await asyncio.gather(*(one(region) for region in regions))
+        reports = await asyncio.gather(*(one(region) for region in regions))
     return {region.name: report for region, report in zip(regions, reports, strict=True)}
 
 
+def _foreign(
+    mine: Surveyor, region: Region, found: Sequence[Found], report: RegionReport
+) -> list[tuple[str, Found]]:
+    if not any(stage == _STAGES[-1] for stage, _ in report.found):
+        # Where the last stage was not looked at, what belongs to it would pass for a stranger.
+        return []
+    try:
+        return mine.foreign(region, found)
+    except TaskFailed as error:
+        report.problem = report.problem or f"what else is there can't be told: {error.message}"
+        return []
+
+
 async def _import_region(
-    surroundings: Surroundings, importer: Importer, region: Region, *, apply: bool
+    surroundings: Surroundings, importer: Importer, mine: Surveyor, region: Region, *, apply: bool
 ) -> RegionReport:
-    report = RegionReport()
+    report, finder = RegionReport(), mine.finder(region)
     outputs: dict[str, Mapping[str, Any]] = {}
     here = replace(surroundings, outputs=outputs.__getitem__)
     for stage in _STAGES:
         task = Task(f"infrastructure/{stage}/{region.name}", Phase.INFRASTRUCTURE, region=region.name)
         with opened(task, StartAttempt(task.id, 1, timeout_s=0), here) as attempt:
             try:
-                survey = await importer.survey(attempt, apply=apply)
+                survey = await importer.survey(attempt, apply=apply, finder=finder)
             except TaskFailed as error:
                 attempt.log(f"failed ({error.error_class}): {error}")
                 report.problem = f"{stage}: {error.message}"
@@ -88,56 +112,3 @@ async def _import_region(
         if report.problem or nothing:
             return report
     return report
-
-
-@dataclass(frozen=True, slots=True)
-class _Stranger:
-    """A resource as Resource Graph lists it."""
-
-    id: str
-    location: str
-    group: str
-    is_group: bool
-
-
-def _all_of_fleet(surroundings: Surroundings) -> Sequence[_Stranger]:
-    """Everything in the fleet's resource groups, and every group that carries its tag, in two queries."""
-    fleet = surroundings.fleet
-    names = ", ".join(f"'{group_of(fleet, region)}'" for region in fleet.regions if region.cloud == "azure")
-    queries = (
-        f"resources | where resourceGroup in~ ({names}) | project id, location, resourceGroup",
-        "resourcecontainers | where type =~ 'microsoft.resources/subscriptions/resourcegroups'"
-        f" | where tags['chainfleet-fleet'] == '{fleet.name}' | project id, location, resourceGroup",
-    )
-    found = []
-    with ArmReader(surroundings.environ, fleet.clouds.azure.subscription_id) as reader:
-        for is_group, query in zip((False, True), queries, strict=True):
-            found += [
-                _Stranger(row["id"], row["location"], str(row["resourceGroup"]), is_group)
-                for row in reader.graph(query)
-            ]
-    return found
-
-
-def group_of(fleet: Fleet, region: Region) -> str:
-    """Name of a region's resource group, as the modules make it."""
-    return f"{fleet.resource_prefix}-{region.name}"
-
-
-def _foreign(
-    fleet: Fleet, region: Region, report: RegionReport, strangers: Sequence[_Stranger]
-) -> list[tuple[str, Found]]:
-    """What lies in the region's group and no module knows, and other groups that say they are the fleet's there."""
-    known = {found.id.lower() for _, found in report.found if found.id}
-    group = group_of(fleet, region).lower()
-    foreign = []
-    for each in strangers:
-        if each.is_group and each.location == region.name and not each.id.lower().endswith(f"/{group}"):
-            detail = "another resource group carries the fleet's tag"
-            foreign.append(("network", Found(Finding.AMBIGUOUS, id=each.id, detail=detail)))
-        inside = not each.is_group and each.group.lower() == group
-        if inside and not any(
-            each.id.lower() == name or name.startswith(f"{each.id.lower()}/") for name in known
-        ):
-            foreign.append(("", Found(Finding.FOREIGN, id=each.id, detail="the modules don't know it")))
-    return foreign

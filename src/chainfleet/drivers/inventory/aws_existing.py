@@ -6,7 +6,8 @@ associations, things with a name of their own) is asked for by name. Ids are tho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,8 @@ from chainfleet.drivers.terraform.plan_finding import MARK, NOTHING, Lookup
 from chainfleet.model.errors import TaskFailed
 
 Planned = Mapping[str, Any]
+
+_REGION_MARK = "chainfleet-region"
 
 
 class AwsExisting:
@@ -29,7 +32,6 @@ class AwsExisting:
 
     def __init__(self, reader: AwsReader, account: str, fleet: str, region: str) -> None:
         self._reader, self._account, self._fleet, self._region = reader, account, fleet, region
-        self._claimed: set[str] = set()
 
     def look(self, kind: str, planned: Planned) -> Lookup:
         """Look for a resource of a Terraform type by what is planned for it; raises TaskFailed."""
@@ -47,16 +49,17 @@ class AwsExisting:
             raise
         return Lookup(found) if isinstance(found, str) else found
 
-    def strangers(self) -> list[str]:
-        """ARNs that carry the fleet's tags in this region and that nothing looked for so far turned out to be."""
-        return sorted(arn for arn in self._tagged if not any(self._is(arn, name) for name in self._claimed))
+    def strangers(self, known: Collection[str]) -> list[str]:
+        """ARNs that carry the fleet's tags in this region and that are none of the known import ids."""
+        names = {name.replace(":", "/") for name in known} | set(known)
+        return sorted(arn for arn in self._tagged if not names & _names_in(arn))
 
     @cached_property
     def _tagged(self) -> dict[str, dict[str, str]]:
         """Tags by ARN of everything that is marked as the fleet's in this region."""
         wanted = [
             {"Key": MARK, "Values": [self._fleet]},
-            {"Key": "chainfleet-region", "Values": [self._region]},
+            {"Key": _REGION_MARK, "Values": [self._region]},
         ]
         rows = self._reader.rows(
             "resourcegroupstaggingapi",
@@ -66,15 +69,6 @@ class AwsExisting:
             TagFilters=wanted,
         )
         return {row["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in row["Tags"]} for row in rows}
-
-    @staticmethod
-    def _is(arn: str, name: str) -> bool:
-        path = arn.split(":", 5)[-1]
-        return path.endswith((f"/{name}", f":{name}")) or f"/{name}/" in path or path == name
-
-    def _claim(self, name: str) -> str:
-        self._claimed.add(name)
-        return name
 
     def _by_tag(self, kind: str, planned: Planned) -> Lookup:
         """Something of EC2's or KMS's, by its tag Name where the module gives it one."""
@@ -86,16 +80,27 @@ class AwsExisting:
             if arn.split(":")[2] == service and arn.split(":")[5].startswith(f"{path}/")
             if wanted is None or tags.get("Name") == wanted
         ]
+        return self._only(found, wanted)
+
+    def _only(self, found: list[str], name: str | None) -> Lookup:
+        """The one that there is; several that look the same are nobody's guess."""
         if len(found) > 1:
-            what = f"named {wanted}" if wanted else "marked as the fleet's"
+            what = f"named {name}" if name else "marked as the fleet's"
             return Lookup(problem=f"{len(found)} are {what}: {', '.join(sorted(found))}")
-        return Lookup(self._claim(found[0])) if found else NOTHING
+        return Lookup(found[0]) if found else NOTHING
 
     def _ec2(self, operation: str, key: str, **options: Any) -> list[Any]:
         return self._reader.rows("ec2", self._region, operation, key, **options)
 
     def _read(self, service: str, operation: str, **options: Any) -> dict[str, Any]:
         return self._reader.read(service, self._region, operation, **options)
+
+    def address(self, planned: Planned) -> Lookup:
+        """By its tags."""
+        wanted = {"Name": planned["tags"]["Name"], MARK: self._fleet, _REGION_MARK: self._region}
+        filters = [{"Name": f"tag:{name}", "Values": [value]} for name, value in wanted.items()]
+        rows = self._read("ec2", "describe_addresses", Filters=filters)["Addresses"]
+        return self._only([row["AllocationId"] for row in rows], wanted["Name"])
 
     def default_security_group(self, planned: Planned) -> str:
         """Every VPC has one; Terraform takes it over."""
@@ -104,7 +109,7 @@ class AwsExisting:
             {"Name": "group-name", "Values": ["default"]},
         ]
         rows = self._ec2("describe_security_groups", "SecurityGroups", Filters=filters)
-        return self._claim(rows[0]["GroupId"]) if rows else ""
+        return rows[0]["GroupId"] if rows else ""
 
     def route_table_association(self, planned: Planned) -> str:
         """By the subnet, and the table that it has now."""
@@ -117,9 +122,7 @@ class AwsExisting:
         """The one that watches the VPC."""
         filters = [{"Name": "resource-id", "Values": [planned["vpc_id"]]}]
         rows = self._ec2("describe_flow_logs", "FlowLogs", Filters=filters)
-        if len(rows) > 1:
-            return Lookup(problem=f"{len(rows)} flow logs watch {planned['vpc_id']}")
-        return Lookup(self._claim(rows[0]["FlowLogId"])) if rows else NOTHING
+        return self._only([row["FlowLogId"] for row in rows], f"flow logs of {planned['vpc_id']}")
 
     def log_group(self, planned: Planned) -> str:
         """By its name."""
@@ -127,7 +130,7 @@ class AwsExisting:
         rows = self._reader.rows(
             "logs", self._region, "describe_log_groups", "logGroups", logGroupNamePrefix=name
         )
-        return self._claim(name) if any(row["logGroupName"] == name for row in rows) else ""
+        return name if any(row["logGroupName"] == name for row in rows) else ""
 
     def role(self, planned: Planned) -> str:
         """By its name."""
@@ -163,26 +166,22 @@ class AwsExisting:
         """By its name; imported by its id."""
         filters = [{"Name": "launch-template-name", "Values": [planned["name"]]}]
         rows = self._ec2("describe_launch_templates", "LaunchTemplates", Filters=filters)
-        return self._claim(rows[0]["LaunchTemplateId"]) if rows else ""
+        return rows[0]["LaunchTemplateId"] if rows else ""
 
     def cluster(self, planned: Planned) -> str:
         """By its name."""
-        name = planned["name"]
-        self._read("eks", "describe_cluster", name=name)
-        return self._claim(name)
+        return str(self._read("eks", "describe_cluster", name=planned["name"])["cluster"]["name"])
 
     def node_group(self, planned: Planned) -> str:
         """By the names of cluster and group."""
         cluster, name = planned["cluster_name"], planned["node_group_name"]
         self._read("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)
-        self._claim(f"nodegroup/{cluster}/{name}")
         return f"{cluster}:{name}"
 
     def addon(self, planned: Planned) -> str:
         """By the names of cluster and add-on."""
         cluster, name = planned["cluster_name"], planned["addon_name"]
         self._read("eks", "describe_addon", clusterName=cluster, addonName=name)
-        self._claim(f"addon/{cluster}/{name}")
         return f"{cluster}:{name}"
 
     def access_entry(self, planned: Planned) -> str:
@@ -206,6 +205,12 @@ class AwsExisting:
         return f"{cluster}#{principal}#{policy}" if found else ""
 
 
+def _names_in(arn: str) -> set[str]:
+    """What an import id may call it: what follows the type, for parts of clusters without the number at the end."""
+    rest = re.split(r"[/:]", arn.split(":", 5)[-1], maxsplit=1)[-1]
+    return {rest, rest.rpartition("/")[0]} - {""}
+
+
 def _tagged(kind: str) -> Callable[[AwsExisting, Planned], Lookup]:
     return lambda existing, planned: existing._by_tag(kind, planned)
 
@@ -213,7 +218,7 @@ def _tagged(kind: str) -> Callable[[AwsExisting, Planned], Lookup]:
 _LOOKS: Mapping[str, Callable[[AwsExisting, Planned], str | Lookup]] = {
     "aws_cloudwatch_log_group": AwsExisting.log_group,
     "aws_default_security_group": AwsExisting.default_security_group,
-    "aws_eip": _tagged("ec2/elastic-ip"),
+    "aws_eip": AwsExisting.address,
     "aws_eks_access_entry": AwsExisting.access_entry,
     "aws_eks_access_policy_association": AwsExisting.access_policy,
     "aws_eks_addon": AwsExisting.addon,

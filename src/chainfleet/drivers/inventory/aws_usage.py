@@ -60,8 +60,8 @@ class AwsUsage:
     def __init__(self, fleet: Fleet, environ: Mapping[str, str], deployed: Collection[str]) -> None:
         self._fleet, self._deployed = fleet, deployed
         self._reader = AwsReader(environ)
-        self._home = _home(fleet, environ)
-        self._require_account(setting(fleet.clouds.aws.account_id, environ))
+        self._home = home_region(fleet, environ)
+        require_account(self._reader, self._home, setting(fleet.clouds.aws.account_id, environ))
         rows = self._reader.read("ec2", self._home, "describe_regions", AllRegions=True)["Regions"]
         self._status = {row["RegionName"]: row.get("OptInStatus", "") for row in rows}
 
@@ -84,15 +84,6 @@ class AwsUsage:
         asked = _InRegion(self._reader, region.name)
         checks = [*self._sizes(asked), *self._quotas(asked, region)]
         return standing(checks) if region.name in self._deployed else checks
-
-    def _require_account(self, wanted: str) -> None:
-        found = self._reader.read("sts", self._home, "get_caller_identity")["Account"]
-        if found != wanted:
-            message = f"these credentials are of account {found}, the fleet is declared for {wanted}"
-            way_out = "check AWS_PROFILE and AWS_ACCOUNT_ID"
-            raise TaskFailed(
-                ErrorClass.AUTHORISATION, message, fingerprint="aws:other-account", way_out=way_out
-            )
 
     def _sizes(self, asked: _InRegion) -> Iterable[Check]:
         zones = asked.zones[:3]
@@ -272,7 +263,16 @@ def is_standard(size: str) -> bool:
     return bool(family) and family[0] in _STANDARD_FAMILIES and family not in _OF_THEIR_OWN
 
 
-def _home(fleet: Fleet, environ: Mapping[str, str]) -> str:
+def require_account(reader: AwsReader, region: str, wanted: str) -> None:
+    """Refuse credentials of another account than the fleet is declared for; raises TaskFailed."""
+    found = reader.read("sts", region, "get_caller_identity")["Account"]
+    if found != wanted:
+        message = f"these credentials are of account {found}, the fleet is declared for {wanted}"
+        way_out = "check AWS_PROFILE and AWS_ACCOUNT_ID"
+        raise TaskFailed(ErrorClass.AUTHORISATION, message, fingerprint="aws:other-account", way_out=way_out)
+
+
+def home_region(fleet: Fleet, environ: Mapping[str, str]) -> str:
     """A region that is asked about the account: the one that is configured, else one that needs no opt-in."""
     configured = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     known = known_regions("aws")

@@ -6,7 +6,7 @@ who may do what with them. It follows the project with a delay of minutes. Ids a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from chainfleet.drivers.gcp import GoogleReader
@@ -69,7 +69,6 @@ class GoogleExisting:
 
     def __init__(self, assets: Assets, fleet: str, region: str) -> None:
         self._assets, self._fleet, self._region = assets, fleet, region
-        self._claimed: set[str] = set()
 
     def look(self, kind: str, planned: Planned) -> Lookup:
         """Look for a resource of a Terraform type by what is planned for it."""
@@ -82,22 +81,19 @@ class GoogleExisting:
             # What it is named by is known only when something else exists.
             return NOTHING
 
-    def strangers(self) -> list[str]:
-        """What carries the fleet's label in this region and nothing looked for so far turned out to be."""
+    def strangers(self, known: Collection[str]) -> list[str]:
+        """What carries the fleet's label in this region and is none of the known import ids."""
         return sorted(
             path
             for path, data in self._assets.resources.items()
-            if path not in self._claimed
+            if path not in known
             and (labels := data.get("labels") or data.get("resourceLabels") or {}).get(MARK) == self._fleet
             and labels.get("chainfleet-region") == self._region
         )
 
     def _at(self, path: str) -> str:
         """A path that is there; else nothing."""
-        if path not in self._assets.resources:
-            return ""
-        self._claimed.add(path)
-        return path
+        return path if path in self._assets.resources else ""
 
     @property
     def _project(self) -> str:

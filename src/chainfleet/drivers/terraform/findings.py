@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+UNKNOWN_TO_MODULES = "the modules don't know it"
+"""Detail of a foreign resource."""
+
 
 class Finding(StrEnum):
     """What is the matter with one resource."""

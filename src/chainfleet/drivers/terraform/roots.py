@@ -167,9 +167,14 @@ def _network_values(attempt: Attempt, region: Region) -> dict[str, Any]:
 
 def _region_values(attempt: Attempt, region: Region) -> dict[str, Any]:
     settings = attempt.fleet.clouds.settings_of(region.cloud)
-    network = _outputs(attempt, f"infrastructure/network/{region.name}")
+    task = f"infrastructure/network/{region.name}"
+    network = _outputs(attempt, task)
     names = [each.name for each in attempt.fleet.regions]
     passed_on = ("group", "node_subnet_ids", "pod_subnet_ids", "egress_public_ip_id")
+    unknown = [name for name in passed_on if name not in network]
+    if unknown:
+        message = f"{task} doesn't tell {', '.join(unknown)} before all of it exists"
+        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out="deploy the region's network first")
     tenant = attempt.fleet.clouds.azure.tenant_id if region.cloud == "azure" else ""
     return {
         **{name: network[name] for name in passed_on},
