@@ -32,6 +32,8 @@ TYPES = {"n2-standard-4": 4, "e2-medium": 2, "c3-standard-4": 4}
 _PAGE = 40
 """Zones on one page of an aggregated list."""
 
+_PARTS = {"RESOURCE": "resource", "IAM_POLICY": "iamPolicy"}
+
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -135,12 +137,11 @@ class Google:
         return 200, {"clusters": self.clusters} if self.clusters else {}
 
     def list_assets(self, _match: re.Match[str], query: dict[str, str]) -> Answer:
-        first = int(query.get("pageToken") or 0)
-        document: dict[str, Any] = {
-            "readTime": "2026-11-25T00:00:00Z",
-            "assets": self.assets[first : first + 10],
-        }
-        if first + 10 < len(self.assets):
+        first, part = int(query.get("pageToken") or 0), _PARTS[query["contentType"]]
+        kinds = query["assetTypes"].split(",")
+        rows = [row for row in self.assets if part in row and row["assetType"] in kinds]
+        document: dict[str, Any] = {"readTime": "2026-11-25T00:00:00Z", "assets": rows[first : first + 10]}
+        if first + 10 < len(rows):
             document["nextPageToken"] = str(first + 10)
         return 200, document
 
@@ -189,7 +190,7 @@ def _handler(google: Google) -> type[BaseHTTPRequestHandler]:
             elif fault is not None:
                 self._tell(*_error(fault.status, "as the test wants it", fault.reason), headers=fault.headers)
             else:
-                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                query = {name: ",".join(values) for name, values in parse_qs(parts.query).items()}
                 self._tell(*google.answer(parts.path, query))
 
         def _tell(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:

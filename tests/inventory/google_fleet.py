@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 _NUMBER = "123456789"
+_KINDS = {
+    "cloudkms.googleapis.com": "cloudkms.googleapis.com/CryptoKey",
+    "cloudresourcemanager.googleapis.com": "cloudresourcemanager.googleapis.com/Project",
+    "iam.googleapis.com": "iam.googleapis.com/ServiceAccount",
+}
 
 
 def assets(cloud: dict[str, dict[str, dict[str, Any]]], project: str) -> list[dict[str, Any]]:
@@ -37,11 +43,17 @@ def _row(kind: str, v: dict[str, Any], project: str) -> dict[str, Any] | None:
         place = f"{compute}/regions/{v['region']}/routers/{v['name']}"
         return _resource(place, "compute.googleapis.com/Router", data)
     if kind == "google_container_cluster":
-        place = f"//container.googleapis.com/projects/{project}/locations/{v['location']}/clusters/{v['name']}"
-        return _resource(place, "container.googleapis.com/Cluster", {"name": v["name"], "resourceLabels": labels})
+        place = (
+            f"//container.googleapis.com/projects/{project}/locations/{v['location']}/clusters/{v['name']}"
+        )
+        return _resource(
+            place, "container.googleapis.com/Cluster", {"name": v["name"], "resourceLabels": labels}
+        )
     if kind == "google_container_node_pool":
         return _resource(
-            f"//container.googleapis.com/{v['cluster']}/nodePools/{v['name']}", "container.googleapis.com/NodePool", data
+            f"//container.googleapis.com/{v['cluster']}/nodePools/{v['name']}",
+            "container.googleapis.com/NodePool",
+            data,
         )
     if kind == "google_kms_key_ring":
         place = f"//cloudkms.googleapis.com/projects/{project}/locations/{v['location']}/keyRings/{v['name']}"
@@ -73,7 +85,10 @@ def _policies(cloud: dict[str, dict[str, dict[str, Any]]], project: str) -> list
             for condition in values.get("condition") or ():
                 binding["condition"] = {"title": condition["title"], "expression": condition["expression"]}
             found.setdefault(place, []).append(binding)
-    return [{"name": name, "assetType": "x", "iamPolicy": {"bindings": rows}} for name, rows in found.items()]
+    return [
+        {"name": name, "assetType": _KINDS[name.split("/")[2]], "iamPolicy": {"bindings": rows}}
+        for name, rows in found.items()
+    ]
 
 
 def _place(kind: str, named: str, project: str) -> str:
@@ -82,3 +97,31 @@ def _place(kind: str, named: str, project: str) -> str:
     if kind == "google_kms_crypto_key_iam_member":
         return f"//cloudkms.googleapis.com/{named}"
     return f"//iam.googleapis.com/projects/{project}/serviceAccounts/{len(named.rpartition('/')[2])}"
+
+
+def given(fleet: str, region: str, project: str) -> dict[str, dict[str, Any]]:
+    """Ids as Google's provider makes them of names, by type and name."""
+    name = f"{fleet}-{region}"
+    short = f"{fleet}-{sha256(name.encode()).hexdigest()[:6]}"[:24]
+    regional = f"projects/{project}/regions/{region}"
+    cluster = f"projects/{project}/locations/{region}/clusters/{name}"
+    ring = f"projects/{project}/locations/{region}/keyRings/{name}"
+    found = {
+        f"google_compute_network.{name}": f"projects/{project}/global/networks/{name}",
+        f"google_compute_subnetwork.{name}-nodes": f"{regional}/subnetworks/{name}-nodes",
+        f"google_compute_address.{name}-egress": f"{regional}/addresses/{name}-egress",
+        f"google_compute_address.{name}-validator-0": f"{regional}/addresses/{name}-validator-0",
+        f"google_compute_router.{name}": f"{regional}/routers/{name}",
+        "google_compute_router_nat.egress": f"{regional}/routers/{name}/egress",
+        f"google_kms_key_ring.{name}": ring,
+        "google_kms_crypto_key.secrets": f"{ring}/cryptoKeys/secrets",
+        f"google_container_cluster.{name}": cluster,
+        "google_container_node_pool.system": f"{cluster}/nodePools/system",
+        "google_container_node_pool.validators": f"{cluster}/nodePools/validators",
+    }
+    ids = {mark: {"id": place} for mark, place in found.items()}
+    for use in ("nodes", "val"):
+        email = f"{short}-{use}@{project}.iam.gserviceaccount.com"
+        place = f"projects/{project}/serviceAccounts/{email}"
+        ids[f"google_service_account.{short}-{use}"] = {"id": place, "name": place, "email": email}
+    return ids

@@ -65,12 +65,22 @@ class Bench:
         return done.stdout
 
     def run(self, command: str, *options: str, expect: int = 0) -> Any:
-        words = [command, str(self.fleet_file), "--state", str(self.state), "--env-file", str(self.env_file)]
-        only = ["--only", self.region] if command == "import" else []
-        line = [sys.executable, "-m", "chainfleet.cli.main", *words, *only, *options, "--json"]
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=200)
+        done = self._command(command, *options, "--json")
         assert done.returncode == expect, done.stderr + done.stdout
         return json.loads(done.stdout)
+
+    def fails(self, command: str) -> str:
+        """What is said of an error that concerns all regions."""
+        done = self._command(command)
+        assert done.returncode == 1, done.stdout
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def _command(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        words = [command, str(self.fleet_file), "--state", str(self.state), "--env-file", str(self.env_file)]
+        only = ["--only", self.region] if command == "import" else []
+        line = [sys.executable, "-m", "chainfleet.cli.main", *words, *only, *options]
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=200)
 
     def findings(self, document: Any) -> dict[str, int]:
         assert document[self.region]["problem"] == ""
@@ -88,6 +98,12 @@ class Bench:
         """Change what the cloud has behind everybody's back."""
         document = json.loads(self.cloud.read_text())
         document[kind][name] |= values
+        self.cloud.write_text(json.dumps(document))
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove something behind everybody's back."""
+        document = json.loads(self.cloud.read_text())
+        del document[kind][name]
         self.cloud.write_text(json.dumps(document))
 
 

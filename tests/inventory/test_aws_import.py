@@ -77,6 +77,14 @@ def test_what_exists_is_matched_imported_and_then_left_alone(bench: Any) -> None
     assert imported[REGION]["imported"] == ["network", "cluster"]
     assert bench.findings(bench.run("import")) == {"held": 24 + 23}
     assert [call for call in bench.gate.calls if not call.action.startswith(READS)] == []
+    drift = bench.run("drift")["drift"]
+    assert drift == {REGION: [], "eu-west-2": None, "eu-west-3": None, "eu-north-1": None}
+    bench.change("aws_kms_key", given["aws_kms_key"]["id"], enable_key_rotation=False)
+    bench.remove("aws_eks_addon", "taken-eu-west-1:coredns")
+    assert bench.run("drift", expect=1)["drift"][REGION] == [
+        'region: aws_eks_addon.addon["coredns"] is gone',
+        "region: aws_kms_key.vault was changed at enable_key_rotation",
+    ]
 
 
 def test_what_is_missing_is_left_to_a_deployment_and_strangers_are_shown(bench: Any) -> None:

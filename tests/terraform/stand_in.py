@@ -71,7 +71,16 @@ class Cloud:
 
 
 def _words(*values: Any) -> set[str]:
-    return {word for value in values if isinstance(value, str) for word in re.split(r"[/:#\s]", value)}
+    """Every word in these values, however deep."""
+    found: set[str] = set()
+    for value in values:
+        if isinstance(value, str):
+            found |= set(re.split(r"[/:#\s]", value))
+        elif isinstance(value, dict):
+            found |= _words(*value.values())
+        elif isinstance(value, list):
+            found |= _words(*value)
+    return found
 
 
 class Provider:
