@@ -79,7 +79,8 @@ async def run_attempt(
             return _failed(start, late if scope.expired() else other), {}
         except ChainfleetError as error:
             attempt.log(f"failed: {error}")
-            return _failed(start, TaskFailed(ErrorClass.CONFIGURATION, str(error))), {}
+            refused = TaskFailed(ErrorClass.CONFIGURATION, error.message, way_out=error.way_out)
+            return _failed(start, refused), {}
         except Exception as error:  # whatever a driver does wrong must not end the other 23 regions
             attempt.log(traceback.format_exc())
             return _failed(start, TaskFailed(ErrorClass.INTERNAL, f"{type(error).__name__}: {error}")), {}

@@ -71,7 +71,11 @@ def region_artefacts(attempt: Attempt, region: Region) -> Artefacts:
     """
     addresses = allocated_addresses(attempt.fleet, attempt)
     if region.name not in addresses:
-        raise TaskFailed(ErrorClass.CONFIGURATION, f"region {region.name} has no addresses yet")
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"region {region.name} has no addresses yet",
+            way_out="deploy its network first: `chainfleet retry FLEET infrastructure`",
+        )
     network = outputs_or_none(attempt, f"infrastructure/network/{region.name}") or {}
     store = KeyStore.of(attempt.workspace, attempt.environ)
     mine = [v for v in validators(attempt) if v.region == region.name]

@@ -95,7 +95,12 @@ async def _agreed_heads(attempt: Attempt) -> dict[str, int]:
         message = (
             f"{len(strangers)} validators have another block 0 ({', '.join(strangers[:3])}): {dict(hashes)}"
         )
-        raise TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint="besu:genesis-skew")
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            message,
+            fingerprint="besu:genesis-skew",
+            way_out="they were started on another network's data: restore their genesis, or empty their volumes and retry",
+        )
     if len(answers) < quorum:
         raise _not_ready(f"{len(answers)} validators answer, {quorum} are needed", "besu:no-quorum")
     return {name: head for name, (_, head) in answers.items()}

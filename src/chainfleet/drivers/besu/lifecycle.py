@@ -291,7 +291,11 @@ async def _propose(voters: Sequence[Node], method: str, *params: object) -> None
 
     refused = [a for a in (await ask_all(voters, send)).values() if isinstance(a, RpcError)]
     if refused:
-        raise TaskFailed(ErrorClass.CONFIGURATION, f"{method}: {refused[0]}")
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"{method}: {refused[0]}",
+            way_out="the nodes' logs say why; `chainfleet status FLEET --live` shows them",
+        )
 
 
 async def _until_set_changed(

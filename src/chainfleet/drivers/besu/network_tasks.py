@@ -151,7 +151,11 @@ class PeersTask:
         known = artefacts.validators(attempt)
         present = [v for v in known if v.region in addresses]
         if not present:
-            raise TaskFailed(ErrorClass.CONFIGURATION, "no region has addresses yet")
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION,
+                "no region has addresses yet",
+                way_out="deploy the networks first: `chainfleet retry FLEET infrastructure`",
+            )
         missing = sorted({v.region for v in known} - set(addresses))
         return enodes(present, addresses, attempt.fleet.network.p2p_port), missing
 

@@ -113,7 +113,11 @@ def validator_set(found: Sequence[Any], name: str) -> tuple[str, ...]:
             return tuple(sorted(read_address(address, name) for address in answer))
     missing = all(answer.code in _METHOD_MISSING for answer in found)
     if missing:
-        raise TaskFailed(ErrorClass.CONFIGURATION, f"{name} has neither RPC API QBFT nor IBFT")
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"{name} has neither RPC API QBFT nor IBFT",
+            way_out="add QBFT (or IBFT) to network.rpc_apis and deploy",
+        )
     raise found[0]
 
 

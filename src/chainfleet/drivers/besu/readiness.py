@@ -76,7 +76,12 @@ def _container_trouble(state: Mapping[str, Any], name: str) -> TaskFailed | None
     reason, detail = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _BAD_IMAGE:
         message = f"{name}: {reason} {detail}".rstrip()
-        return TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint=f"besu:{reason}")
+        return TaskFailed(
+            ErrorClass.CONFIGURATION,
+            message,
+            fingerprint=f"besu:{reason}",
+            way_out="check network.image and network.besu_version, and that the clusters may pull from that registry",
+        )
     if reason == "CrashLoopBackOff" and state.get("restartCount", 0) >= _RESTARTS_ARE_A_LOOP:
         ended = (state.get("lastState") or {}).get("terminated") or {}
         why = ended.get("message") or ended.get("reason") or detail

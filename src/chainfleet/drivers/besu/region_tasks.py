@@ -59,7 +59,11 @@ class ConfigTask:
         manifests = render_region(task.attempt.fleet, task.region, made)
         breaches = policy_breaches(manifests)
         if breaches:
-            raise TaskFailed(ErrorClass.CONFIGURATION, f"rendered objects break the policy: {breaches[0]}")
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION,
+                f"rendered objects break the policy: {breaches[0]}",
+                way_out="report it: what chainfleet renders has to keep the policy",
+            )
         return manifests
 
     async def _stay_at_zero(self, cluster: Cluster, wanted: Sequence[Manifest], attempt: Attempt) -> None:
@@ -205,4 +209,8 @@ def _validator(attempt: Attempt, region: str, index: int) -> Validator:
     for validator in artefacts.validators(attempt):
         if (validator.region, validator.index) == (region, index):
             return validator
-    raise TaskFailed(ErrorClass.CONFIGURATION, f"there is no key of {region}-{index}")
+    raise TaskFailed(
+        ErrorClass.CONFIGURATION,
+        f"there is no key of {region}-{index}",
+        way_out="run from where the keys were made, or restore that folder",
+    )

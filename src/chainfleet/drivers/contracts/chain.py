@@ -111,7 +111,12 @@ class Chain:
             message = (
                 f"{self.name}: {address} doesn't answer {function}; it is not the contract that was meant"
             )
-            raise TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint="contracts:not-ours")
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION,
+                message,
+                fingerprint="contracts:not-ours",
+                way_out="check the address and the chain's rpc_url; contracts/addresses.json says what was deployed",
+            )
         return abi.result(function, data)
 
     async def simulate(self, transaction: Mapping[str, Any], abi: Abi, what: str) -> str:
@@ -179,7 +184,10 @@ def failure_of(error: RpcError, what: str, abi: Abi) -> TaskFailed:
     if error.data is not None or "revert" in text:
         reason = str(abi.revert(error.data)) if error.data else error.message
         return TaskFailed(
-            ErrorClass.CONFIGURATION, f"{what}: {reason}", fingerprint=f"chain:revert:{reason[:60]}"
+            ErrorClass.CONFIGURATION,
+            f"{what}: {reason}",
+            fingerprint=f"chain:revert:{reason[:60]}",
+            way_out="the contract refuses it; the reason is its own error's name",
         )
     if "invalid opcode" in text or "out of gas" in text or "opcode" in text:
         message = f"{what}: {error.message}"

@@ -152,5 +152,8 @@ def _roles(want: Wanted) -> tuple[str, ...]:
 def _check(right: bool, problem: str) -> None:  # noqa: FBT001  # an assertion with a message for the operator
     if not right:
         raise TaskFailed(
-            ErrorClass.CONFIGURATION, f"contracts.oracle: {problem}", fingerprint="contracts:oracle"
+            ErrorClass.CONFIGURATION,
+            f"contracts.oracle: {problem}",
+            fingerprint="contracts:oracle",
+            way_out="change contracts.oracle in the fleet file",
         )

@@ -42,7 +42,12 @@ async def check_creation(chain: Chain, want: Wanted, deployer: str) -> None:
     size = len(want.artefact.runtime)
     if size > _CODE_SIZE_LIMIT:
         message = f"{want.artefact.name} has {size} bytes of code; chains take {_CODE_SIZE_LIMIT}"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint="contracts:size")
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            message,
+            fingerprint="contracts:size",
+            way_out="compile it smaller: more optimiser runs make it larger",
+        )
     what = f"deploying {want.artefact.name} to {chain.name}"
     code = await chain.simulate({"from": deployer, "data": want.creation()}, want.abi, what)
     if not want.artefact.same_code(bytes.fromhex(code[2:])):

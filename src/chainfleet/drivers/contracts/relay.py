@@ -196,7 +196,12 @@ class Relayer:
             message = (
                 f"the feeds differ: {source[0]} with {source[1]} decimals and {target[0]} with {target[1]}"
             )
-            raise TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint="relay:unit")
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION,
+                message,
+                fingerprint="relay:unit",
+                way_out="deploy both feeds with the same description and decimals",
+            )
         chain, abi = self._target.chain, self._target.abi
         (role,) = await chain.read(abi, self._target.address, "RELAYER_ROLE")
         (holds,) = await chain.read(abi, self._target.address, "hasRole", role, self._sender.address)

@@ -107,7 +107,11 @@ def spec_of(fleet: Fleet, name: str) -> ChainSpec:
         if spec.name == name:
             return spec
     known = ", ".join(spec.name for spec in fleet.contracts.chains) or "none"
-    raise TaskFailed(ErrorClass.CONFIGURATION, f"the fleet has no chain `{name}`; it has {known}")
+    raise TaskFailed(
+        ErrorClass.CONFIGURATION,
+        f"the fleet has no chain `{name}`; it has {known}",
+        way_out="name one of these",
+    )
 
 
 def folder_of(workspace: Path) -> Path:

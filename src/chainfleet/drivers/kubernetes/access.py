@@ -227,5 +227,9 @@ def _connect(region: Region, config: Mapping[str, Any]) -> Cluster:
         )
     except (ConfigError, KeyError, OSError, ValueError) as error:
         message = f"the kubeconfig of {region.name} can't be used: {error}"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            message,
+            way_out="`kubectl --context NAME get nodes` has to work with the same kubeconfig",
+        ) from error
     return Cluster(region.name, single.cluster.server, kube, http, expiry_of(single.user))

@@ -27,7 +27,11 @@ def state_of(root: Root) -> states.State | None:
         return states.read_state(root.state)
     except (OSError, ValueError) as error:
         message = f"the state in {root.folder} can't be read: {error}"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            message,
+            way_out="restore it from a copy; what it lists is taken up again by `chainfleet import`",
+        ) from error
 
 
 def applied(root: Root) -> Applied | None:

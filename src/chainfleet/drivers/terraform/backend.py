@@ -43,5 +43,7 @@ def backend_file(backend: StateBackend, **names: str) -> str:
         }
     except (KeyError, ValueError, IndexError) as error:
         message = f"deployment.state.config: {error} is none of {{fleet}}, {{region}}, {{stage}}"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message) from None
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION, message, way_out="double the braces that are meant as such"
+        ) from None
     return json.dumps({"terraform": {"backend": {backend.type: config}}}, indent=2) + "\n"

@@ -55,7 +55,11 @@ async def run(
             limit=_LINE_LIMIT,
         )
     except OSError as error:
-        raise TaskFailed(ErrorClass.CONFIGURATION, f"can't start {command[0]}: {error}") from error
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"can't start {command[0]}: {error}",
+            way_out="check the program's permissions, or install Terraform anew",
+        ) from error
     note = folder / _RUNNING
     try:
         note.write_text(json.dumps({"pid": process.pid, "created": _created(process.pid)}), encoding="utf-8")

@@ -85,7 +85,11 @@ class Root:
                     path.write_text(text, encoding="utf-8")
         except OSError as error:
             message = f"can't write {self.folder}: {error.strerror or error}"
-            raise TaskFailed(ErrorClass.CONFIGURATION, message) from error
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION,
+                message,
+                way_out="check permissions and free space of the state folder",
+            ) from error
 
 
 def root_of(attempt: Attempt, modules: Path) -> Root:

@@ -176,7 +176,11 @@ def _needs_init(root: Root, environ: Mapping[str, str]) -> bool:
     try:
         attached = {name.lower() for name in json.loads(environ.get("TF_REATTACH_PROVIDERS") or "{}")}
     except ValueError as error:
-        raise TaskFailed(ErrorClass.CONFIGURATION, f"TF_REATTACH_PROVIDERS is not JSON: {error}") from error
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"TF_REATTACH_PROVIDERS is not JSON: {error}",
+            way_out="unset it, or start the emulated cloud anew",
+        ) from error
     names = {name.lower() for name in root.providers}
     if not root.remote and all(
         any(address.endswith(f"/{name}") or address == name for address in attached) for name in names

@@ -94,7 +94,15 @@ def _refuse_differences(found: Mapping[str, Mapping[str, Any]], answers: set[Rou
     for chain, entry in found.items():
         if not entry["code_equal"]:
             message = f"the code at {entry['address']} on {chain} is not what was compiled"
-            raise TaskFailed(ErrorClass.CONFIGURATION, message)
+            raise TaskFailed(
+                ErrorClass.CONFIGURATION,
+                message,
+                way_out="somebody deployed other code there: remove its entry from contracts/addresses.json to deploy anew",
+            )
     if len(answers) > 1:
         told = ", ".join(f"{chain}: round {e['round_id']} = {e['answer']}" for chain, e in found.items())
-        raise TaskFailed(ErrorClass.CONFIGURATION, f"the chains tell different rounds ({told})")
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"the chains tell different rounds ({told})",
+            way_out="start the relayer, or wait for it: `chainfleet oracle relay`; then `chainfleet verify`",
+        )

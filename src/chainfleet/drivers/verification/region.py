@@ -146,7 +146,11 @@ def _outputs(views: list[NodeView]) -> dict[str, Any]:
 
 
 def _wrong(message: str) -> TaskFailed:
-    return TaskFailed(ErrorClass.CONFIGURATION, message)
+    return TaskFailed(
+        ErrorClass.CONFIGURATION,
+        message,
+        way_out="`chainfleet status FLEET --live` shows the nodes; mend what is wrong, then `chainfleet verify`",
+    )
 
 
 def _later(message: str, fingerprint: str) -> TaskFailed:
