@@ -1,4 +1,4 @@
-"""A database of their own for tests of workers."""
+"""What tests of workers share."""
 
 from __future__ import annotations
 

@@ -169,8 +169,10 @@ class Budgets:
 
     def close(self) -> None:
         """Wait for nothing any more."""
-        self._connection.change("UPDATE claimant SET waits = 0 WHERE holder = ?", (self._holder,))
-        self._connection.close()
+        try:
+            self._connection.change("UPDATE claimant SET waits = 0 WHERE holder = ?", (self._holder,))
+        finally:
+            self._connection.close()
 
 
 def _interval(limit: Limit) -> int:

@@ -60,8 +60,10 @@ class Lease:
     def release(self) -> None:
         """Give it back, so that the next one need not wait."""
         sql = "UPDATE lease SET expires = 0 WHERE name = ? AND fence = ?"
-        self._connection.change(sql, (self.name, self.fence))
-        self._connection.close()
+        try:
+            self._connection.change(sql, (self.name, self.fence))
+        finally:
+            self._connection.close()
 
     def _is_there(self) -> bool:
         try:

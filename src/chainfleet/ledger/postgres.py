@@ -233,7 +233,11 @@ class PostgresConnection:
 def open_line(place: Postgres) -> _Line:
     """A connection whose names are those of the environment's schema; raises psycopg.Error."""
     line = psycopg.connect(_address(place), autocommit=True)
-    line.execute("SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
+    try:
+        line.execute("SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
+    except BaseException:
+        line.close()
+        raise
     return line
 
 

@@ -165,9 +165,10 @@ class Sharing:
         """The run is over: what it holds goes back."""
         held = [TokensGranted(want.limit, -want.held) for want in wants if want.held > 0]
         with suppress(ChainfleetError):
-            if held:
+            try:
                 self.give_back(held)
-            self._budgets.close()
+            finally:
+                self._budgets.close()
 
 
 def open_sharing(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from chainfleet.ledger.codec import decode
@@ -26,6 +26,9 @@ from .hearing import ALIVE, POLL_S, Hearing
 from .labels import Needs, needs_of
 from .tables import engine, open_tables, version
 from .tailing import handed_out
+
+WITHDRAWING_LEASES = 3
+"""Leases that an attempt which was taken back may go on for until it is taken for cancelled."""
 
 
 @dataclass(slots=True)
@@ -68,12 +71,17 @@ class DistributedExecutor:
             stream.write(f"{handed_out(name)}\n")
 
     async def _withdraw(self, name: str, start: StartAttempt) -> AttemptEnd:
-        """Take an attempt back, and wait until nothing of it happens any more or its worker is lost."""
+        """Take an attempt back, and wait until nothing of it happens any more or its worker is lost.
+
+        Not for ever: where the database is full no worker can say so. Whatever comes after waits for it in its turn.
+        """
         desk, here = self.desk, self.desk.place.environment
         sql = """UPDATE attempt SET over = (state = 'queued'), state = 'lost'
             WHERE environment = ? AND name = ? AND state IN ('queued', 'running')"""
         await desk.change(sql, (here, name))
-        await self._until_over("name = ?", name)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WITHDRAWING_LEASES * desk.distribution.lease_s):
+                await self._until_over("name = ?", name)
         sql = "SELECT event, outputs FROM attempt WHERE environment = ? AND name = ? AND state = 'ended'"
         rows = await desk.ask(sql, (here, name))
         if rows:

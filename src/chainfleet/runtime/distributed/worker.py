@@ -33,6 +33,8 @@ from .tailing import tail, writes_to_coordinators_file
 
 LOOK_S = 0.5
 """How often procrastinate looks for jobs without being told: after an outage its listening may stay dead."""
+REPORT_AGAIN_S = 1.0
+"""Seconds before an end is reported again to a database that was away or full."""
 FILE = "fleet.yaml"
 
 
@@ -168,6 +170,9 @@ class Worker:
         running = self._running.get(key)
         if running is not None:
             running.cancel()
+        else:  # Nothing of it happens here any more, or its fence will refuse it.
+            sql = "UPDATE attempt SET over = true WHERE environment = ? AND name = ? AND worker = ? AND state = 'lost'"
+            self._mouth.submit(self._tables.change, sql, (*key, self._id))
 
     def _stop_all(self) -> None:
         """Nobody hears this worker: by the end of its lease others are given what it does."""
@@ -192,7 +197,22 @@ class Worker:
         finally:
             work.cancel()
             del self._running[order.key]
-        await loop.run_in_executor(self._mouth, self._end, order.key, event, outputs)
+        await self._report(order.key, event, outputs)
+
+    async def _report(
+        self, key: Key, event: AttemptSucceeded | AttemptFailed, outputs: Mapping[str, Any]
+    ) -> None:
+        """Say how it ended, until the database takes it: as long as this worker lives nobody else would."""
+        loop, refused = asyncio.get_running_loop(), False
+        while True:
+            try:
+                await loop.run_in_executor(self._mouth, self._end, key, event, outputs)
+                return
+            except EnvironmentProblem as error:
+                if not refused:
+                    self._say(f"{key[1]} has ended, which can't be told yet: {error.message}")
+                refused = True
+                await asyncio.sleep(REPORT_AGAIN_S)
 
     def _claim(self, environment: str, attempt: str) -> _Order | None:
         sql = """UPDATE attempt SET state = 'running', worker = ?
