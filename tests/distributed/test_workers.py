@@ -36,9 +36,11 @@ def environment(database: str, chain_138: Fleet, tmp_path: Path) -> Iterator[Env
         yield opened
 
 
-def start_worker(database: str, tmp_path: Path, seconds: str = "0.02") -> subprocess.Popen[str]:
+def start_worker(
+    database: str, tmp_path: Path, seconds: str = "0.02", home: str = "home"
+) -> subprocess.Popen[str]:
     (tmp_path / "world").mkdir(exist_ok=True)
-    arguments = ["worker", database, str(tmp_path / "home"), str(tmp_path / "world"), seconds, "2"]
+    arguments = ["worker", database, str(tmp_path / home), str(tmp_path / "world"), seconds, "2"]
     worker = subprocess.Popen([sys.executable, PROGRAMS, *arguments], stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
     assert "serves pool default: 8 attempts at once" in worker.stdout.readline()
@@ -71,6 +73,38 @@ def test_logs_progress_and_outputs_come_back_and_sigterm_ends_what_runs(
     tables.close()
     assert worker.stdout is not None
     worker.stdout.close()
+
+
+def test_logs_are_sent_while_they_are_written_where_no_folder_is_shared(
+    environment: Environment, database: str, tmp_path: Path
+) -> None:
+    worker = start_worker(database, tmp_path, seconds="0.4", home="somewhere-else")
+    plan = make_plan(environment.fleet, "r1")
+    early: set[str] = set()
+
+    class Looking:
+        """Finds logs of attempts that have begun and are not over."""
+
+        def see(self, at: float, things: object) -> None:
+            for path in environment.state.run("r-deploy").glob("logs/*.log"):
+                text = path.read_text()
+                if "attempt 1 of" in text and "done" not in text:
+                    early.add(path.name)
+
+    result = asyncio.run(start_run(environment, plan, "r-deploy", lambda _: [Looking()]))
+    worker.terminate()
+    worker.communicate(timeout=15)
+    assert result.finish.verdict is Verdict.SUCCEEDED
+    assert early, "some lines came before their attempt was over"
+    for task in plan.tasks:
+        if task.kind.value == "work":
+            lines = environment.state.log("r-deploy", task.id, 1).read_text().splitlines()
+            assert [line.split(" ", 1)[1] for line in lines] == [
+                f"out as r-deploy/{task.id}/1",
+                f"attempt 1 of {task.id}",
+                "done",
+            ]
+            assert (tmp_path / "somewhere-else" / "e" / "runs").exists()
 
 
 def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 from running_portal import DEV, Running
 from test_guards import problem
 
+from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.outside import Outside
 from chainfleet.model.fleet_file import new_fleet
 from chainfleet.portal.environments import changing
@@ -47,6 +49,24 @@ def test_an_environment_is_made_from_yaml_and_is_in_the_ledger(admin: httpx2.Cli
     assert (revision.by, revision.note, revision.number) == ("admin", "for the new team", 1)
     names = [item["name"] for item in admin.get("/environments").json()["items"]]
     assert names == ["dev", "staging"]
+
+
+def test_new_environments_keep_their_ledgers_in_the_database_that_the_portal_was_given(
+    postgresql: Any, start: Callable[..., Running], home: Path
+) -> None:
+    admin = start(database=postgresql.url).client()
+    response = admin.post("/environments", json=staging(name="stored"))
+    assert response.status_code == 201, response.text
+    assert not (home / "stored" / "ledger.db").exists()
+    ledger = Outside(Postgres(postgresql.url, "stored"))
+    revision = read_environment(ledger).revision
+    ledger.close()
+    assert revision is not None
+    assert revision.by == "admin"
+    # A second portal, which was not told, finds it by what the state folder remembers.
+    other = start().client()
+    assert [item["name"] for item in other.get("/environments").json()["items"]] == ["dev", "stored"]
+    assert other.get("/environments/stored").json()["fleet"]["validators"] == 8
 
 
 def test_a_form_is_the_same_as_its_yaml(admin: httpx2.Client) -> None:
