@@ -1,6 +1,7 @@
 """Shoots at workers, coordinator and database a hundred times (or as often as said) and counts what came of it.
 
-Usage: python benchmarks/distributed/chaos.py [SHOTS] [SEED]. One run takes about 14 shots; the next one follows with another seed.
+Usage: python benchmarks/distributed/chaos.py [SHOTS] [SEED] [namespaces]. One run takes about 20 shots; the next one
+follows with another seed. Workers are cut off by a proxy, or live in network namespaces of their own (needs root).
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ TESTS = Path(__file__).parents[2] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "distributed")]
 
 from chaos import Chaos, Count  # noqa: E402
+from lines import Namespaced  # noqa: E402
 
 from postgresql_server import PostgresqlServer  # noqa: E402
 
 
-def main(shots: int = 100, seed: int = 1) -> None:
+def main(shots: int = 100, seed: int = 1, lines: str = "") -> None:
     total = Count()
     server = PostgresqlServer()
     try:
         server.start()
         while shots > 0:
             with tempfile.TemporaryDirectory() as folder:
-                fleet = Chaos(server, Path(folder), seed=seed, seconds=0.6)
+                ways = [Namespaced(server.port) for _ in range(3)] if lines else None
+                if ways:
+                    server.admit("198.51.100.0/24", [way.host for way in ways])
+                fleet = Chaos(server, Path(folder), seed=seed, seconds=0.6, lines=ways)
                 count = fleet.run(min(shots, 25), within_s=300)
             _forget(server)
             print(f"seed {seed}: {count}", flush=True)
@@ -48,4 +53,4 @@ def _forget(server: PostgresqlServer) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:]))
+    main(*(int(word) for word in sys.argv[1:3]), *sys.argv[3:])
