@@ -93,32 +93,36 @@ def change(desk: Desk, given: EnvironmentChanged, if_match: str | None, *, by: s
                 current=etag_of(desk),
             )
         _require_open(view)
-        present = view.revision
-        leaves_text = given.document is None and given.form is None
-        if leaves_text and present is None:
-            raise ProblemError(422, "invalid-input", "there is no document yet: send one")
-        text = (
-            present.document
-            if leaves_text and present
-            else text_of(FleetGiven(document=given.document, form=given.form))
-        )
-        target = (given.target or desk.settings()).model_dump()
-        if present is not None and text == present.document and target == dict(present.target):
-            return None
-        loaded = load_text(text)
-        make_plan(loaded.fleet, loaded.revision)
-        if loaded.fleet.name != desk.ledger.fleet:
-            message = f"this is the environment of fleet `{desk.ledger.fleet}`, not of `{loaded.fleet.name}`"
-            raise ProblemError(
-                422, "other-fleet", message, way_out="keep `name`, or make another environment"
-            )
-        number = present.number + 1 if present else 1
-        return RevisionMade(number, text, loaded.revision, target, by, given.note)
+        return _next_revision(desk, given, view.revision, by)
 
     _note(desk, event)
     made = desk.revision()
     if made is not None:
         write_fleet_file(desk.state, made.document)
+
+
+def _next_revision(
+    desk: Desk, given: EnvironmentChanged, present: RevisionMade | None, by: str
+) -> RevisionMade | None:
+    """The revision that the change makes; None where it changes nothing."""
+    leaves_text = given.document is None and given.form is None
+    if leaves_text and present is None:
+        raise ProblemError(422, "invalid-input", "there is no document yet: send one")
+    text = (
+        present.document
+        if leaves_text and present
+        else text_of(FleetGiven(document=given.document, form=given.form))
+    )
+    target = (given.target or desk.settings()).model_dump()
+    if present is not None and text == present.document and target == dict(present.target):
+        return None
+    loaded = load_text(text)
+    make_plan(loaded.fleet, loaded.revision)
+    if loaded.fleet.name != desk.ledger.fleet:
+        message = f"this is the environment of fleet `{desk.ledger.fleet}`, not of `{loaded.fleet.name}`"
+        raise ProblemError(422, "other-fleet", message, way_out="keep `name`, or make another environment")
+    number = present.number + 1 if present else 1
+    return RevisionMade(number, text, loaded.revision, target, by, given.note)
 
 
 def lock(desk: Desk, reason: str, *, by: str) -> None:
