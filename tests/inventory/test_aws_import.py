@@ -115,6 +115,14 @@ def test_drift_is_named_and_stops_the_import(bench: Any) -> None:
     assert survey[REGION]["imported"] == ["network"]
 
 
+def test_orders_for_the_creation_of_a_cluster_never_replace_it(bench: Any) -> None:
+    access = [{"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False}]
+    bench.change(
+        "aws_eks_cluster", "taken-eu-west-1", access_config=access, bootstrap_self_managed_addons=None
+    )
+    assert bench.findings(bench.run("import")) == {"matched": 24 + 23}
+
+
 def test_what_is_not_marked_as_the_fleets_is_ambiguous_and_never_taken(bench: Any) -> None:
     bench.change("aws_iam_role", "taken-eu-west-1-flow", tags_all={"chainfleet-fleet": "another"})
     survey = bench.run("import", "--apply", expect=1)

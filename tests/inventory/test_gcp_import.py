@@ -104,10 +104,11 @@ def test_drift_and_what_is_not_marked_stop_the_import_of_their_stage(bench: Any)
     assert survey[REGION]["imported"] == []
 
 
-def test_settings_that_the_cloud_does_not_keep_are_no_drift(bench: Any) -> None:
+def test_settings_that_the_cloud_does_not_keep_or_rewrites_are_no_drift(bench: Any) -> None:
     cluster = "projects/my-project/locations/europe-west1/clusters/taken-europe-west1"
     forgotten = {"min_master_version": None, "remove_default_node_pool": None, "deletion_protection": None}
-    bench.change("google_container_cluster", cluster, **forgotten)
+    bench.change("google_container_cluster", cluster, initial_node_count=0, **forgotten)
+    bench.change("google_container_node_pool", f"{cluster}/nodePools/system", initial_node_count=7)
     assert bench.run("import", "--apply")[REGION]["imported"] == ["network", "cluster"]
 
 

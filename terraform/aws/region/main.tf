@@ -142,6 +142,11 @@ resource "aws_eks_cluster" "cluster" {
 
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_cloudwatch_log_group.cluster]
 
+  # Orders for the creation only, which the provider doesn't read back: they must never replace a cluster that exists.
+  lifecycle {
+    ignore_changes = [access_config[0].bootstrap_cluster_creator_admin_permissions, bootstrap_self_managed_addons]
+  }
+
   timeouts {
     create = "45m"
     delete = "45m"

@@ -161,6 +161,11 @@ resource "google_container_cluster" "cluster" {
 
   depends_on = [google_kms_crypto_key_iam_member.cluster]
 
+  # How it began: it must never replace a cluster that exists.
+  lifecycle {
+    ignore_changes = [initial_node_count]
+  }
+
   timeouts {
     create = "45m"
     delete = "45m"
@@ -224,5 +229,10 @@ resource "google_container_node_pool" "pool" {
     workload_metadata_config {
       mode = "GKE_METADATA"
     }
+  }
+
+  # GKE rewrites it when the pool is resized; a change would replace the pool.
+  lifecycle {
+    ignore_changes = [initial_node_count]
   }
 }
