@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,3 +86,29 @@ def project(google: tuple[Any, dict[str, str]]) -> Iterator[Any]:
 @pytest.fixture
 def google_environ(google: tuple[Any, dict[str, str]]) -> dict[str, str]:
     return google[1]
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Any:
+    """Makes what runs chainfleet's commands for a fleet file, in an environment."""
+
+    def for_fleet(fleet: Path, environ: dict[str, str]) -> Any:
+        env_file = tmp_path / "environment.json"
+        env_file.write_text(json.dumps(environ))
+
+        def run(command: str, *more: str) -> subprocess.CompletedProcess[str]:
+            words = [
+                command,
+                str(fleet),
+                "--env-file",
+                str(env_file),
+                "--state",
+                str(tmp_path / "state"),
+                *more,
+            ]
+            line = [sys.executable, "-m", "chainfleet.cli.main", *words]
+            return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+
+        return run
+
+    return for_fleet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -100,6 +99,10 @@ def test_room_for_the_deployment_but_not_for_an_upgrade_is_said(gate: Any, envir
     gate.applied["eu-west-1", "L-1216C47A"] = 12.0
     found = by_quota(validate_usage(fleet_of("eu-west-1"), environ).checks["eu-west-1"])
     assert found["L-1216C47A"].verdict is Verdict.TIGHT
+    gate.applied["eu-west-1", "L-1216C47A"] = 11.0
+    found = by_quota(validate_usage(fleet_of("eu-west-1"), environ).checks["eu-west-1"])
+    # What is asked for has room for a further node of each pool.
+    assert found["L-1216C47A"].way_out.endswith("--quota-code L-1216C47A --desired-value 20")
 
 
 def test_a_region_that_is_not_enabled_and_a_type_that_is_not_offered_are_unavailable(
@@ -215,21 +218,16 @@ def test_families_with_a_quota_of_their_own_are_told_apart(size: str, standard: 
     assert is_standard(size) is standard
 
 
-def test_the_command_and_the_preflight_of_a_deployment(gate: Any, environ: Any, tmp_path: Path) -> None:
+def test_the_command_and_the_preflight_of_a_deployment(
+    gate: Any, environ: Any, tmp_path: Path, commands: Any
+) -> None:
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(
         "name: mixed\nnetwork: {chain_id: 9, validators_per_region: 1}\n"
         "regions: [{name: eu-central-1, cloud: aws}, {name: eu-west-1, cloud: aws}, {name: eu-west-2, cloud: aws}, {name: eu-north-1, cloud: aws}]\n"
     )
-    env_file = tmp_path / "environment.json"
-    env_file.write_text(json.dumps(environ))
     gate.applied["eu-central-1", "L-0263D0A3"] = 1.0
-
-    def run(command: str, *more: str) -> subprocess.CompletedProcess[str]:
-        words = [command, str(fleet), "--env-file", str(env_file), "--state", str(tmp_path / "state"), *more]
-        line = [sys.executable, "-m", "chainfleet.cli.main", *words]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
-
+    run = commands(fleet, environ)
     told = run("usage")
     assert told.returncode == 1, told.stderr
     assert "elastic addresses" in told.stdout

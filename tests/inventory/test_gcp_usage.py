@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -208,22 +207,15 @@ def test_an_address_where_nobody_answers_is_told(google_environ: Any, waits: lis
 
 
 def test_the_command_and_the_preflight_of_a_deployment(
-    project: Any, google_environ: Any, tmp_path: Path
+    project: Any, google_environ: Any, tmp_path: Path, commands: Any
 ) -> None:
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(
         "name: mixed\nnetwork: {chain_id: 9, validators_per_region: 1}\n"
         "regions: [{name: europe-west1, cloud: gcp}, {name: europe-west2, cloud: gcp}, {name: europe-west3, cloud: gcp}, {name: europe-west4, cloud: gcp}]\n"
     )
-    env_file = tmp_path / "environment.json"
-    env_file.write_text(json.dumps(google_environ))
     project.limits["europe-west2", "N2_CPUS"] = 8
-
-    def run(command: str, *more: str) -> subprocess.CompletedProcess[str]:
-        words = [command, str(fleet), "--env-file", str(env_file), "--state", str(tmp_path / "state"), *more]
-        line = [sys.executable, "-m", "chainfleet.cli.main", *words]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
-
+    run = commands(fleet, google_environ)
     told = run("usage")
     assert told.returncode == 1, told.stderr
     assert "vCPUs, N2_CPUS" in told.stdout

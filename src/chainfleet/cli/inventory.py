@@ -76,7 +76,9 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     verdict = (
         f"{len(changed)} have drifted: `chainfleet deploy` puts them right" if changed else "as deployed"
     )
-    typer.echo(f"{loaded.fleet.name}: {len(drift) - len(unknown)} regions compared, {verdict}")
+    compared = len(drift) - len(unknown)
+    if compared:
+        typer.echo(f"{loaded.fleet.name}: {compared} regions compared, {verdict}")
     return 1 if changed else 0
 
 

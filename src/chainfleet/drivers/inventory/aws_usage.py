@@ -151,7 +151,7 @@ class _InRegion:
             used=taken,
             limit=limit,
             verdict=verdict,
-            way_out=self._way_out(quota, taken + needed, verdict),
+            way_out=self._way_out(quota, taken + needed + spare, verdict),
         )
 
     def _way_out(self, quota: Quota, wanted: int, verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from chainfleet.drivers.azure import setting
 from chainfleet.drivers.terraform.findings import UNKNOWN_TO_MODULES, Finder, Finding, Found
-from chainfleet.drivers.terraform.plan_finding import PlanFinder
+from chainfleet.drivers.terraform.plan_finding import Existing, PlanFinder
 from chainfleet.model.fleet import Fleet, Region
 
 
@@ -35,78 +35,69 @@ def surveyor(cloud: str, fleet: Fleet, environ: Mapping[str, str]) -> Surveyor:
         EnvironmentProblem: the SDK isn't installed.
     """
     if cloud == "aws":
-        return AwsSurveyor(fleet, environ)
+        return _of_aws(fleet, environ)
     if cloud == "gcp":
-        return GoogleSurveyor(fleet, environ)
+        return _of_google(fleet, environ)
     from .azure_existing import AzureSurveyor
 
     return AzureSurveyor(fleet, environ)
 
 
-class AwsSurveyor:
-    """One AWS account."""
+class _Marked(Existing, Protocol):
+    """What one region of a cloud has, and what of it is marked as the fleet's."""
 
-    def __init__(self, fleet: Fleet, environ: Mapping[str, str]) -> None:
-        from chainfleet.drivers.aws import AwsReader
-
-        from .aws_existing import AwsExisting
-        from .aws_usage import home_region, require_account
-
-        account = setting(fleet.clouds.aws.account_id, environ)
-        self._reader = AwsReader(environ)
-        self._fleet = fleet.name
-        require_account(self._reader, home_region(fleet, environ), account)
-        self._regions = {
-            region.name: AwsExisting(self._reader, account, fleet.name, region.name)
-            for region in fleet.regions
-            if region.cloud == "aws"
-        }
-
-    def finder(self, region: Region) -> Finder:
-        """What finds resources of a region's roots."""
-        return PlanFinder(self._regions[region.name], self._fleet)
-
-    def foreign(self, region: Region, found: Sequence[Found]) -> list[tuple[str, Found]]:
-        """What carries the fleet's tags and is none of the modules' resources."""
-        return _strangers(self._regions[region.name].strangers({each.id for each in found}), found)
-
-    def close(self) -> None:
-        """Give its connections back."""
-        self._reader.close()
+    def strangers(self, known: Collection[str]) -> list[str]:
+        """Names of what is marked as the fleet's and is none of the known import ids; raises TaskFailed."""
+        ...
 
 
-class GoogleSurveyor:
-    """One Google Cloud project."""
+class _Reader(Protocol):
+    def close(self) -> None: ...
 
-    def __init__(self, fleet: Fleet, environ: Mapping[str, str]) -> None:
-        from chainfleet.drivers.gcp import GoogleReader
 
-        from .gcp_existing import Assets, GoogleExisting
+class _MarkSurveyor:
+    """Finds what is there by the fleet's tags and labels, as AWS and Google Cloud keep them."""
 
-        self._fleet = fleet.name
-        self._reader = GoogleReader(environ, setting(fleet.clouds.gcp.project, environ))
-        assets = Assets(self._reader)
-        self._regions = {
-            region.name: GoogleExisting(assets, fleet.name, region.name)
-            for region in fleet.regions
-            if region.cloud == "gcp"
-        }
+    def __init__(self, reader: _Reader, fleet: Fleet, regions: Mapping[str, _Marked]) -> None:
+        self._reader, self._fleet, self._regions = reader, fleet.name, regions
 
     def finder(self, region: Region) -> Finder:
         """What finds resources of a region's roots."""
         return PlanFinder(self._regions[region.name], self._fleet)
 
     def foreign(self, region: Region, found: Sequence[Found]) -> list[tuple[str, Found]]:
-        """What carries the fleet's labels and is none of the modules' resources."""
-        return _strangers(self._regions[region.name].strangers({each.id for each in found}), found)
+        """What is marked as the fleet's and is none of the modules' resources."""
+        # What an ambiguous resource names is told there already.
+        told = " ".join(each.detail for each in found if each.finding is Finding.AMBIGUOUS)
+        names = self._regions[region.name].strangers({each.id for each in found})
+        foreign = [name for name in names if name.rpartition("/")[2] not in told]
+        return [("", Found(Finding.FOREIGN, id=name, detail=UNKNOWN_TO_MODULES)) for name in foreign]
 
     def close(self) -> None:
         """Give its connections back."""
         self._reader.close()
 
 
-def _strangers(names: Collection[str], found: Sequence[Found]) -> list[tuple[str, Found]]:
-    """Foreign ones; what an ambiguous resource names is told there already."""
-    told = " ".join(each.detail for each in found if each.finding is Finding.AMBIGUOUS)
-    foreign = [name for name in names if name.rpartition("/")[2] not in told]
-    return [("", Found(Finding.FOREIGN, id=name, detail=UNKNOWN_TO_MODULES)) for name in foreign]
+def _of_aws(fleet: Fleet, environ: Mapping[str, str]) -> Surveyor:
+    from chainfleet.drivers.aws import AwsReader
+
+    from .aws_existing import AwsExisting
+    from .aws_usage import home_region, require_account
+
+    account = setting(fleet.clouds.aws.account_id, environ)
+    reader = AwsReader(environ)
+    require_account(reader, home_region(fleet, environ), account)
+    names = [region.name for region in fleet.regions if region.cloud == "aws"]
+    regions = {name: AwsExisting(reader, account, fleet.name, name) for name in names}
+    return _MarkSurveyor(reader, fleet, regions)
+
+
+def _of_google(fleet: Fleet, environ: Mapping[str, str]) -> Surveyor:
+    from chainfleet.drivers.gcp import GoogleReader
+
+    from .gcp_existing import Assets, GoogleExisting
+
+    reader = GoogleReader(environ, setting(fleet.clouds.gcp.project, environ))
+    assets = Assets(reader)
+    names = [region.name for region in fleet.regions if region.cloud == "gcp"]
+    return _MarkSurveyor(reader, fleet, {name: GoogleExisting(assets, fleet.name, name) for name in names})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from chainfleet.drivers.azure import setting
@@ -155,8 +156,13 @@ class GoogleUsage:
             if metric not in self._of_project:
                 continue
             used, limit = self._of_project[metric]
-            quotas = {metric: (used + before * amount, limit)}
-            yield self._check(region, what, metric, amount, quotas, of_project=True)
+            check = self._check(region, what, metric, amount, {metric: (used + before * amount, limit)})
+            if check.verdict is Verdict.SHORT:
+                # One request for all regions that are still to come, whichever of them tells it.
+                wanted = used + max(len(self._coming), before + 1) * amount
+                reason = f"with the regions before it in the fleet; {self._request('', metric, wanted)}"
+                check = replace(check, way_out=reason)
+            yield check
 
     def _pools(self) -> list[Pool]:
         """The pools as GKE makes them: the same number of nodes in every zone."""
@@ -182,7 +188,6 @@ class GoogleUsage:
         quotas: Mapping[str, tuple[int, int]],
         *,
         spare: int = 0,
-        of_project: bool = False,
     ) -> Check:
         if metric not in quotas:
             reason = f"Compute Engine doesn't tell {metric}: see the quotas page of the console"
@@ -193,12 +198,13 @@ class GoogleUsage:
         if verdict is Verdict.TIGHT:
             reason = "deploys, but there is no room for a surge node while pools are upgraded"
         elif verdict is Verdict.SHORT:
-            reason = self._request(region.name, metric, used + needed, of_project=of_project)
+            reason = self._request(region.name, metric, used + needed + spare)
         return Check(region.name, what, metric, needed, used, limit, verdict, reason)
 
-    def _request(self, region: str, metric: str, value: int, *, of_project: bool) -> str:
-        name = f"{metric.replace('_', '-')}-per-project" + ("" if of_project else "-region")
-        where = "" if of_project else f" --dimensions=region={region}"
+    def _request(self, region: str, metric: str, value: int) -> str:
+        """The request that raises a quota of a region, or of the whole project where none is named."""
+        name = f"{metric.replace('_', '-')}-per-project" + ("-region" if region else "")
+        where = f" --dimensions=region={region}" if region else ""
         return (
             f"gcloud quotas preferences create --service=compute.googleapis.com --project={self._reader.project} "
             f"--quota-id={name}{where} --preferred-value={value}"
