@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from chainfleet.drivers.aws import DENIED, AwsReader, is_absent
@@ -60,6 +61,7 @@ class AwsUsage:
     def __init__(self, fleet: Fleet, environ: Mapping[str, str], deployed: Collection[str]) -> None:
         self._fleet, self._deployed = fleet, deployed
         self._reader = AwsReader(environ)
+        self._threads = ThreadPoolExecutor(2 * self.concurrent)
         self._home = home_region(fleet, environ)
         require_account(self._reader, self._home, setting(fleet.clouds.aws.account_id, environ))
         rows = self._reader.read("ec2", self._home, "describe_regions", AllRegions=True)["Regions"]
@@ -67,6 +69,7 @@ class AwsUsage:
 
     def close(self) -> None:
         """Give its connections back."""
+        self._threads.shutdown()
         self._reader.close()
 
     def check(self, region: Region) -> list[Check]:
@@ -82,7 +85,8 @@ class AwsUsage:
             command = f"aws account enable-region --region-name {region.name}"
             return [_unavailable(region, f"not enabled in this account: {command} (takes minutes to hours)")]
         asked = _InRegion(self._reader, region.name)
-        checks = [*self._sizes(asked), *self._quotas(asked, region)]
+        found = self._threads.map(lambda work: list(work()), self._works(asked, region))
+        checks = [check for part in found for check in part]
         return standing(checks) if region.name in self._deployed else checks
 
     def _sizes(self, asked: _InRegion) -> Iterable[Check]:
@@ -99,18 +103,23 @@ class AwsUsage:
             verdict = Verdict.UNAVAILABLE if reason else Verdict.OK
             yield Check(asked.region, what, verdict=verdict, way_out=reason)
 
-    def _quotas(self, asked: _InRegion, region: Region) -> Iterable[Check]:
+    def _works(self, asked: _InRegion, region: Region) -> Iterable[Callable[[], Iterable[Check]]]:
+        """What is to be found out of a region; each part asks by itself, so that far regions don't add up."""
         pools = pools_of(self._fleet, "aws")
         validators = self._fleet.validators_of(region)
         disks = node_disk_gib(pools) + validators * self._fleet.network.disk_gib
-        yield from self._cores(asked, pools)
+        yield lambda: self._sizes(asked)
+        yield lambda: self._cores(asked, pools)
         # One address for each validator and one to dial out; each validator has a balancer of its own.
-        yield asked.check(ADDRESSES, validators + 1, asked.addresses)
-        yield asked.check(BALANCERS, validators, asked.balancers)
-        yield asked.check(NETWORKS, 1, asked.networks)
-        yield asked.check(NAT, 1, asked.nat_gateways)
-        yield asked.check(STORAGE, disks, asked.storage_gib)
-        yield asked.check(CLUSTERS, 1, asked.clusters)
+        for quota, needed, used in (
+            (ADDRESSES, validators + 1, asked.addresses),
+            (BALANCERS, validators, asked.balancers),
+            (NETWORKS, 1, asked.networks),
+            (NAT, 1, asked.nat_gateways),
+            (STORAGE, disks, asked.storage_gib),
+            (CLUSTERS, 1, asked.clusters),
+        ):
+            yield partial(asked.checks, quota, needed, used)
 
     def _cores(self, asked: _InRegion, pools: Iterable[Pool]) -> Iterable[Check]:
         each = asked.vcpus([pool.size for pool in pools])
@@ -133,7 +142,11 @@ class _InRegion:
         self._reader = reader
         self.region = region
 
-    def check(self, quota: Quota, needed: int, used: Any, *, spare: int = 0) -> Check:
+    def checks(self, quota: Quota, needed: int, used: Callable[[], int]) -> Iterable[Check]:
+        """The check of one quota."""
+        yield self.check(quota, needed, used)
+
+    def check(self, quota: Quota, needed: int, used: Callable[[], int], *, spare: int = 0) -> Check:
         """A quota held against what is needed; unknown where the credentials may not read one of the two."""
         blank = Check(self.region, quota.what, quota.code, needed)
         try:
