@@ -1,4 +1,4 @@
-"""The chain exporter: what it makes of a network, and of validators that fail or lie."""
+"""The chain exporter: what it makes of a network, and of validators that fail."""
 
 from __future__ import annotations
 
@@ -11,79 +11,18 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from fabric import CHAIN_ID, Chain, Teller, keys, make_block
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from fabric import Chain, keys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from watched_network import UNREACHABLE, Network, labels
 
-from chainfleet.drivers.monitoring.exporter import CHAIN_METRICS, ChainCollector
+from chainfleet.drivers.monitoring.exporter import CHAIN_METRICS
 from chainfleet.drivers.monitoring.exporter.collector import Sources
 from chainfleet.drivers.monitoring.exporter.exposing import regions_left
-from chainfleet.drivers.monitoring.exporter.judging import Expected
 from chainfleet.drivers.monitoring.exporter.oracles import FeedState
 from chainfleet.drivers.monitoring.exporter.window import Window
 from chainfleet.drivers.scraping import exposition, served
-from chainfleet.model.besu.extra_data import Codec
 from chainfleet.model.besu.header import read_header
-from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
-
-UNREACHABLE = TaskFailed(ErrorClass.CHAIN_NOT_READY, "no pod answers")
-
-
-async def nothing():
-    return ()
-
-
-async def no_expiries():
-    return {}
-
-
-class Network:
-    """Regions of two validators each, all on one chain."""
-
-    def __init__(self, regions=4, **options):
-        count = 2 * regions
-        self.chain = Chain(keys(count))
-        self.names = [f"r{i}" for i in range(regions)]
-        self.tellers = [Teller(n, i, self.chain, peers=count - 1) for n in self.names for i in (0, 1)]
-        addresses = {f"{t.region}-{t.index}": a for t, a in zip(self.tellers, keys(count), strict=True)}
-        self.now = self.chain.begin
-        self.collector = ChainCollector(
-            expected=Expected(
-                CHAIN_ID, self.chain.genesis, frozenset(keys(count)), dict.fromkeys(self.names, 2)
-            ),
-            sources=Sources(self.tellers, addresses, options.pop("feeds", nothing), no_expiries),
-            codec=Codec.QBFT,
-            period_s=5,
-            heartbeat_s=3600,
-            wall=lambda: self.now,
-            monotonic=time.monotonic,
-            patience_s=options.pop("patience_s", 0.3),
-        )
-
-    def look(self):
-        asyncio.run(self.collector.look())
-        return self.values()
-
-    def values(self):
-        text = exposition(self.collector)[0].decode()
-        return {
-            (sample.name, *sorted(sample.labels.items())): sample.value
-            for family in parse_text(text)
-            for sample in family.samples
-        }
-
-    def problems(self):
-        return {
-            (dict(key[1:])["region"], dict(key[1:])["validator"], dict(key[1:])["problem"])
-            for key, value in self.values().items()
-            if key[0] == "chainfleet_validator_problem" and value
-        }
-
-
-def labels(**pairs):
-    return tuple(sorted(pairs.items()))
 
 
 def test_a_healthy_network_is_told_as_it_is():
@@ -165,140 +104,6 @@ def test_a_validator_that_hangs_costs_no_more_than_its_patience():
     network.look()
     assert time.monotonic() - began < 2
     assert network.problems() == {("r1", "validator-1", "unreachable")}
-
-
-def forged(number, signers_of):
-    """Claims a head far ahead, sealed by whoever."""
-
-    def lie(answers):
-        mine = keys(8)
-        block = make_block(
-            number, "0x" + "22" * 32, 1_900_000_000, next(iter(mine)), mine, signers=signers_of
-        )
-        return [block, *answers[1:]] if len(answers) == 5 else answers
-
-    return lie
-
-
-def test_a_head_without_a_quorum_of_seals_is_not_believed():
-    network = Network()
-    network.chain.grow(20)
-    mine = list(keys(8).values())
-    liars = {
-        0: forged(10**9, ()),
-        1: forged(10**9, mine[:5]),  # one short of the quorum of 6
-        2: forged(10**9, list(keys(8, first=7).values())),  # strangers
-        3: lambda answers: [{**answers[0], "number": "0x3b9aca00"}, *answers[1:]],
-        4: lambda answers: [{**answers[0], "timestamp": "0x77359400"}, *answers[1:]],
-    }
-    for index, lie in liars.items():
-        network.tellers[index].lie = lie
-    seen = network.look()
-    assert seen["chainfleet_chain_head",] == 20
-    assert {problem for *_, problem in network.problems()} == {"implausible-head"}
-    assert len(network.problems()) == len(liars)
-    assert seen["chainfleet_network_validators_up",] == 8 - len(liars)
-
-
-def test_a_made_up_validator_set_proves_nothing():
-    """A liar may sign whatever it likes with keys of its own: they never validated here."""
-    network = Network()
-    network.chain.grow(20)
-    strangers = keys(8, first=9)
-
-    def lie(answers):
-        if len(answers) != 5:
-            return answers
-        block = make_block(
-            99, "0x" + "22" * 32, 1_900_000_000, next(iter(strangers)), strangers, signers=strangers.values()
-        )
-        return [block, *answers[1:]]
-
-    network.tellers[0].lie = lie
-    assert network.look()["chainfleet_chain_head",] == 20
-    assert network.problems() == {("r0", "validator-0", "implausible-head")}
-
-
-def test_another_chain_and_another_genesis_behind_an_address():
-    network = Network()
-    network.chain.grow(20)
-    other = Chain(keys(8), begin=1_700_000_000)
-    other.grow(500)
-    network.tellers[1].chain = other
-    network.tellers[2].chain_id = 1
-    seen = network.look()
-    assert network.problems() == {
-        ("r0", "validator-1", "wrong-genesis"),
-        ("r1", "validator-0", "wrong-chain"),
-    }
-    assert seen["chainfleet_network_genesis_hashes",] == 2
-    assert seen["chainfleet_chain_head",] == 20
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("0x" + "f" * 80),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-FIELDS = ("number", "hash", "extraData", "timestamp", "miner", "parentHash", "gasUsed", "baseFeePerGas")
-
-
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_whatever_a_node_answers_the_exporter_goes_on(data):
-    network = fuzzed()
-    place = data.draw(st.integers(0, 4))
-    value = data.draw(JSON)
-    name = data.draw(st.none() | st.sampled_from(FIELDS))
-
-    def lie(answers):
-        changed = list(answers)
-        at = min(place, len(changed) - 1)
-        if name is not None and isinstance(changed[at], dict):
-            changed[at] = {**changed[at], name: value}
-        else:
-            changed[at] = value
-        return changed
-
-    network.tellers[0].lie = lie
-    seen = network.look()
-    assert seen["chainfleet_chain_head",] == 20
-    assert len(seen) <= network.series, "no answer makes a series"
-
-
-_fuzzed = []
-
-
-def fuzzed():
-    if not _fuzzed:
-        network = Network(regions=4)
-        network.chain.grow(20)
-        everything = network.look()
-        # Who says nothing of its head and peers has no such series.
-        network.tellers[0].error = UNREACHABLE
-        network.series = len(everything)
-        network.tellers[0].error = None
-        _fuzzed.append(network)
-    network = _fuzzed[0]
-    network.tellers[0].lie = None
-    return network
-
-
-def test_headers_prove_themselves():
-    chain = Chain(keys(7))
-    chain.grow(3, at_round=1)
-    header = read_header(chain.blocks[3])
-    assert header.hash == chain.blocks[3]["hash"]
-    assert len(header.signers()) == 5
-    assert header.signers() <= set(chain.validators)
-    for field in ("timestamp", "stateRoot", "miner", "gasUsed", "parentHash"):
-        changed = {
-            **chain.blocks[3],
-            field: chain.blocks[2][field] if field != "stateRoot" else "0x" + "33" * 32,
-        }
-        if changed != chain.blocks[3]:
-            with pytest.raises(InputError):
-                read_header(changed)
 
 
 def test_48_validators_are_looked_at_all_at_once():
