@@ -38,7 +38,8 @@ lint: setup-dev ## ruff, mypy, import-linter
 docs: setup-dev ## build the documentation, warnings are errors
 	@$(BIN)/mkdocs build --strict --quiet
 
-reference: setup-dev ## write docs/reference anew from the code
+reference: setup-dev ## write docs/reference and portal/openapi.json anew from the code
+	@tools/portal-openapi
 	@$(BIN)/python tools/reference
 
 pictures: setup-dev ## make docs/pictures anew: two deployments on the emulated cloud, a browser, recordings

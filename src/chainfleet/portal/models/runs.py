@@ -12,7 +12,7 @@ from chainfleet.model.task import LimitKind, Mode, Phase
 from chainfleet.scheduling.observing import BottleneckKind
 
 from .common import At, Given, Reason, RunName, Sequence, TaskId, Told, Wall
-from .run_records import EventView, PlanView, SpansView
+from .run_parts import EventView, PlanView, SpansView
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

@@ -46,7 +46,7 @@ from ..models.environments import (
     RevisionSummary,
 )
 from ..models.rehearsals import RehearsalGiven, RehearsalResult
-from ..models.run_records import PlanView
+from ..models.run_parts import PlanView
 from ..models.runs import PolicyGiven
 from ..permissions import Permission
 from ..principals import Principal

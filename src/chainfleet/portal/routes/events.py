@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Header, Query, Response
 
 from ..models.common import EnvironmentName
-from ..models.run_records import EventPage
+from ..models.run_parts import EventPage
 from ..permissions import Permission
 from ..problems import ProblemError
 from ..runs.events import events_page

@@ -16,7 +16,7 @@ from chainfleet.model.task import Estimate, Phase
 from ..cursors import as_page
 from ..environments.desk import Book, Desk
 from ..models.common import Page, RunName
-from ..models.run_records import EventPage, LogLine, LogPage, PlanView, SpansView, TaskView
+from ..models.run_parts import EventPage, LogLine, LogPage, PlanView, SpansView, TaskView
 from ..models.runs import (
     ActionGiven,
     ActionTaken,

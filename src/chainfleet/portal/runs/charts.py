@@ -12,7 +12,7 @@ from chainfleet.runtime.report import critical_chain
 from chainfleet.scheduling.bounds import lower_bound
 
 from ..environments.desk import Book
-from ..models.run_records import LimitOfPlan, PlanNode, PlanView, SpansView, SpanView, TaskView
+from ..models.run_parts import LimitOfPlan, PlanNode, PlanView, SpansView, SpanView, TaskView
 from ..models.runs import PhaseComparison, RunComparison, RunSummary
 from .view import PortalView
 

@@ -8,7 +8,7 @@ from chainfleet.ledger.store import Record
 
 from ..environments.desk import Desk
 from ..journal import told
-from ..models.run_records import EventPage, EventView
+from ..models.run_parts import EventPage, EventView
 
 
 def event_view(environment: str, record: Record) -> EventView:
