@@ -69,10 +69,10 @@ class Bench:
         assert done.returncode == expect, done.stderr + done.stdout
         return json.loads(done.stdout)
 
-    def fails(self, command: str) -> str:
+    def fails(self, command: str, *, code: int = 1) -> str:
         """What is said of an error that concerns all regions."""
         done = self._command(command)
-        assert done.returncode == 1, done.stdout
+        assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stderr
 

@@ -13,6 +13,8 @@ import pytest
 from chainfleet.drivers.aws import AwsReader
 from chainfleet.drivers.inventory.aws_existing import KINDS, AwsExisting
 from chainfleet.drivers.terraform.plan_finding import NOTHING
+from chainfleet.runtime.operations import open_environment
+from chainfleet.runtime.state import StateFolder
 
 READS = ("Describe", "Get", "List", "GET ")
 REGION = "eu-west-1"
@@ -79,6 +81,9 @@ def test_what_exists_is_matched_imported_and_then_left_alone(bench: Any) -> None
     assert [call for call in bench.gate.calls if not call.action.startswith(READS)] == []
     drift = bench.run("drift")["drift"]
     assert drift == {REGION: [], "eu-west-2": None, "eu-west-3": None, "eu-north-1": None}
+    # A deployment that goes on is left alone.
+    with open_environment(bench.fleet, StateFolder(bench.state), bench.environ):
+        assert "is running this environment" in bench.fails("drift", code=5)
     bench.change("aws_kms_key", given["aws_kms_key"]["id"], enable_key_rotation=False)
     bench.remove("aws_eks_addon", "taken-eu-west-1:coredns")
     assert bench.run("drift", expect=1)["drift"][REGION] == [

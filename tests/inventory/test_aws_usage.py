@@ -154,6 +154,10 @@ def test_a_read_that_is_not_allowed_leaves_one_thing_unknown_and_names_it(gate: 
     unknown = [check for check in usage.checks["eu-west-1"] if check.verdict is Verdict.UNKNOWN]
     assert len(unknown) == 7
     assert "service-quotas get-service-quota" in unknown[0].way_out
+    gate.fail("DescribeInstanceTypeOfferings", "UnauthorizedOperation", status=403)
+    usage = validate_usage(fleet_of("eu-west-1"), environ)
+    assert not usage.failed
+    assert any("describe-instance-type-offerings" in c.way_out for c in usage.checks["eu-west-1"])
 
 
 @pytest.mark.parametrize(

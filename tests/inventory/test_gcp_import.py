@@ -74,6 +74,10 @@ def test_what_exists_is_matched_imported_and_then_left_alone(bench: Any) -> None
 def test_what_is_missing_is_left_to_a_deployment_and_strangers_are_shown(bench: Any) -> None:
     gone = ("addresses/taken-europe-west1-validator-0", "nodePools/system")
     bench.gate.assets[:] = [row for row in bench.gate.assets if not row["name"].endswith(gone)]
+    # The same role for the same member, but without the condition that limits it.
+    bindings = [each for row in bench.gate.assets for each in row.get("iamPolicy", {}).get("bindings", ())]
+    for each in bindings:
+        each.pop("condition", None)
     labels = {"chainfleet-fleet": "taken", "chainfleet-region": REGION}
     place = "//compute.googleapis.com/projects/my-project/regions/europe-west1/addresses/by-hand"
     stranger = {"name": place, "assetType": "compute.googleapis.com/Address"}
@@ -82,6 +86,7 @@ def test_what_is_missing_is_left_to_a_deployment_and_strangers_are_shown(bench: 
     assert [row["address"] for row in rows(survey, "missing")] == [
         "google_compute_address.validator[0]",
         'google_container_node_pool.pool["system"]',
+        "google_project_iam_member.validators",
     ]
     foreign = [row["id"] for row in rows(survey, "foreign")]
     assert foreign == ["projects/my-project/regions/europe-west1/addresses/by-hand"]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from chainfleet.model.errors import InputError
+from chainfleet.model.fleet import Fleet
 from chainfleet.runtime.attempts import Surroundings
 from chainfleet.runtime.importing import RegionReport, import_fleet
 from chainfleet.runtime.operations import new_run_name, open_environment, scaled, task_environ
+from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target, remember_target
 
 _FINDINGS = ("matched", "held", "missing", "drifted", "ambiguous", "foreign")
@@ -62,7 +65,9 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     state = target.state_folder(declared.fleet.name)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
-        drift = asyncio.run(find_drift(loaded.fleet, state.workspace, task_environ(cloud.environ)))
+        environ = task_environ(cloud.environ)
+        with _alone(loaded.fleet, state, environ):
+            drift = asyncio.run(find_drift(loaded.fleet, state.workspace, environ))
     unknown = [name for name, lines in drift.items() if lines is None]
     changed = [name for name, lines in drift.items() if lines]
     if as_json:
@@ -80,6 +85,14 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     if compared:
         typer.echo(f"{loaded.fleet.name}: {compared} regions compared, {verdict}")
     return 1 if changed else 0
+
+
+def _alone(fleet: Fleet, state: StateFolder, environ: Mapping[str, str]) -> AbstractContextManager[object]:
+    """Hold the environment where Terraform runs in its roots: what it finds running there it takes for left over."""
+    by_terraform = {"aws", "gcp"} & {region.cloud for region in fleet.regions}
+    if by_terraform and (state.workspace / "terraform").exists():
+        return open_environment(fleet, state, environ)
+    return nullcontext()
 
 
 def _require_regions(regions: tuple[Any, ...], only: list[str] | None) -> None:

@@ -85,7 +85,7 @@ class AwsUsage:
             command = f"aws account enable-region --region-name {region.name}"
             return [_unavailable(region, f"not enabled in this account: {command} (takes minutes to hours)")]
         asked = _InRegion(self._reader, region.name)
-        found = self._threads.map(lambda work: list(work()), self._works(asked, region))
+        found = self._threads.map(asked.answered, self._works(asked, region))
         checks = [check for part in found for check in part]
         return standing(checks) if region.name in self._deployed else checks
 
@@ -141,6 +141,15 @@ class _InRegion:
     def __init__(self, reader: AwsReader, region: str) -> None:
         self._reader = reader
         self.region = region
+
+    def answered(self, work: Callable[[], Iterable[Check]]) -> list[Check]:
+        """What some work finds out; unknown where the credentials may not read it."""
+        try:
+            return list(work())
+        except TaskFailed as error:
+            if not error.fingerprint.startswith(DENIED):
+                raise
+            return [Check(self.region, "usage", way_out=f"{error.message}: {error.way_out}")]
 
     def checks(self, quota: Quota, needed: int, used: Callable[[], int]) -> Iterable[Check]:
         """The check of one quota."""

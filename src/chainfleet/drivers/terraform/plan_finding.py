@@ -42,7 +42,7 @@ class Lookup:
 
     Attributes:
         id: by which the provider imports it; empty if it isn't there, or can't be named yet.
-        problem: why nobody should guess; empty if there is no doubt.
+        problem: why nobody should guess, and there is no id then; empty if there is no doubt.
     """
 
     id: str = ""
@@ -78,7 +78,7 @@ class PlanFinder:
         planned = change["change"]["after"] or {}
         found = await asyncio.to_thread(self._existing.look, change["type"], planned)
         self._problems[change["address"]] = found.problem
-        return "" if found.problem else found.id
+        return found.id
 
     def import_blocks(self, imports: Mapping[str, str]) -> str:
         """A file of import blocks, in Terraform's JSON syntax."""
