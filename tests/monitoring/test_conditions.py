@@ -63,6 +63,7 @@ def test_an_older_revision_is_not_verified(tmp_path, monkeypatch):
             monkeypatch.setattr(Pace, "scaled", lambda *_, **__: 1.0)
             with pytest.raises(TaskFailed, match=r"not 26\.9\.0") as refusal:
                 await VerificationDriver().change(world.attempt(region, timeout_s=20))
-            assert refusal.value.error_class is ErrorClass.CHAIN_NOT_READY
+            assert refusal.value.error_class is ErrorClass.CONFIGURATION, "waiting doesn't upgrade anybody"
+            assert "besu restart" in refusal.value.way_out
 
     asyncio.run(scenario())

@@ -57,10 +57,16 @@ CeilingOpt = Annotated[
     list[str] | None, typer.Option("--ceiling", help="PHASE=N: at most N at once (repeatable).")
 ]
 EmulatedOpt = Annotated[
-    bool, typer.Option("--emulated", help="Deploy to the emulated cloud: no account needed.")
+    bool,
+    typer.Option("--emulated", envvar=Variable.EMULATED, help="Use the emulated cloud: no account needed."),
 ]
 ScaleOpt = Annotated[
-    float | None, typer.Option("--time-scale", help="How much faster than real the emulated cloud is.")
+    float | None,
+    typer.Option(
+        "--time-scale",
+        envvar=Variable.TIME_SCALE,
+        help="How much faster than real the emulated cloud is; 60 by default.",
+    ),
 ]
 FaultsOpt = Annotated[
     str | None, typer.Option("--faults", help="Faults of the emulated cloud: a file, or `storm`.")

@@ -17,8 +17,10 @@ from chainfleet.drivers.besu.observation import ChainStatus, observe_chain
 from chainfleet.drivers.kubernetes import clusters
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.looking import recorded_outputs
 from chainfleet.runtime.operations import Environment, open_environment, scaled, task_environ
-from chainfleet.runtime.targets import TargetOptions, load, open_target
+from chainfleet.runtime.state import StateFolder
+from chainfleet.runtime.targets import Target, TargetOptions, load, open_target
 
 if TYPE_CHECKING:
     from chainfleet.drivers.besu.keys import Validator
@@ -35,12 +37,16 @@ class Sight:
 
 
 def run_chain(path: Path, target: TargetOptions, *, as_json: bool) -> int:
-    """Show what the network says of itself; exit code 6 where something is wrong."""
+    """Show what the network says of itself; exit code 6 where something is wrong.
 
-    async def look(operation: Operation) -> ChainStatus:
-        return await observe_chain(operation.fleet, operation.access, operation.clock())
-
-    status = _on_network(path, target, look)
+    Reads only, so it takes no lease and works beside a running deployment.
+    """
+    state = _deployed(path, target)
+    with open_target(target, state) as cloud:
+        fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
+        outputs = recorded_outputs(state, fleet.name)
+        sight = Sight(task_environ(cloud.environ), outputs.__getitem__)
+        status = asyncio.run(_closing(observe_chain(fleet, sight, _clock(cloud)())))
     if as_json:
         typer.echo(json.dumps(status.to_json()))
     else:
@@ -102,17 +108,27 @@ def run_import_key(path: Path, target: TargetOptions, region: str, index: int, f
     return KeyStore.of(workspace, os.environ).add(region, index, read_key_file(text, str(file)))
 
 
-def _on_network(path: Path, target: TargetOptions, work: Callable[[Operation], Awaitable[Result]]) -> Result:
-    declared = load(path)
-    state = target.state_folder(declared.fleet.name)
+def _deployed(path: Path, target: TargetOptions) -> StateFolder:
+    """The state folder of a fleet that was deployed."""
+    state = target.state_folder(load(path).fleet.name)
     if not state.ledger.exists():
         raise InputError(
             f"{state.root} has no ledger: nothing was deployed from here", way_out="deploy first"
         )
+    return state
+
+
+def _clock(cloud: Target) -> Callable[[], float]:
+    """Where the cloud's time is not ours, the age of a block can't be told; that blocks come, can."""
+    return time.time if cloud.time_scale == 1 else lambda: 0.0
+
+
+def _on_network(path: Path, target: TargetOptions, work: Callable[[Operation], Awaitable[Result]]) -> Result:
+    state = _deployed(path, target)
     with open_target(target, state) as cloud:
         fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
         with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
-            operation = _operation(fleet, environment, real_time=cloud.time_scale == 1)
+            operation = _operation(fleet, environment, _clock(cloud))
             return asyncio.run(_closing(work(operation)))
 
 
@@ -123,7 +139,7 @@ async def _closing(work: Awaitable[Result]) -> Result:
         await clusters().close()
 
 
-def _operation(fleet: Fleet, environment: Environment, *, real_time: bool) -> Operation:
+def _operation(fleet: Fleet, environment: Environment, clock: Callable[[], float]) -> Operation:
     keys = environment.outputs.get("besu/keys/network")
     if keys is None:
         raise InputError("this network has no keys yet", way_out="deploy first")
@@ -138,8 +154,7 @@ def _operation(fleet: Fleet, environment: Environment, *, real_time: bool) -> Op
         log=lambda line: typer.echo(line, err=True),
         fence=fence,
         addresses={f"{row['region']}-{row['index']}": row["address"] for row in keys["validators"]},
-        # Where the cloud's time is not ours, the age of a block can't be told; that blocks come, can.
-        clock=time.time if real_time else lambda: 0.0,
+        clock=clock,
     )
 
 
@@ -151,7 +166,8 @@ def _print(status: ChainStatus) -> None:
     typer.echo(f"head        block {status.head}, {status.head_age_s or 0:.0f} s old, spread {status.spread}")
     typer.echo(f"genesis     {status.genesis_hash}")
     rounds = f"{sum(map(bool, status.rounds))} of {len(status.rounds)} recent blocks needed more than one"
-    typer.echo(f"rounds      {rounds}; {status.seals_min} seals at least")
+    seals = "" if status.seals_min is None else f"; {status.seals_min} seals at least"
+    typer.echo(f"rounds      {rounds}{seals}")
     for region in status.regions:
         head = "-" if region.head is None else region.head
         typer.echo(f"  {region.region:<20} {region.answering}/{region.validators}  head {head}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ def run_plan(path: Path, policy: PolicyOptions, *, as_json: bool) -> None:
         works = [task for task in plan.tasks if task.phase is phase and task.kind is TaskKind.WORK]
         if works:
             typer.echo(f"{phase.value:<16}{len(works):>6}{ceilings[f'{phase.value}/slots']:>9.0f}")
-    for index, wave in enumerate(plan.waves, start=1):
-        typer.echo(f"wave {index}: {len(wave)} regions ({', '.join(wave)})")
+    for line in _waves(fleet, plan):
+        typer.echo(line)
     retry = plan.policy.retry
     attempts = max(task.max_attempts for task in plan.tasks)
     typer.echo(
@@ -64,6 +65,21 @@ def run_plan(path: Path, policy: PolicyOptions, *, as_json: bool) -> None:
     )
     for name, place in sorted(loaded.unresolved.items()):
         typer.echo(f"not set yet: {name} ({place})")
+
+
+def _waves(fleet: Fleet, plan: Plan) -> Iterator[str]:
+    """A line for each wave; one that leaves the network without a quorum says so, for its gate sees no block."""
+    from chainfleet.model.besu.quorum import quorum_of
+
+    started, quorum = 0, quorum_of(fleet.validator_count).quorum
+    for index, wave in enumerate(plan.waves, start=1):
+        started += sum(fleet.validators_of(fleet.region(name)) for name in wave)
+        short = (
+            f", {started} of {quorum} validators that a block takes: none comes yet"
+            if started < quorum
+            else ""
+        )
+        yield f"wave {index}: {len(wave)} regions ({', '.join(wave)}){short}"
 
 
 def run_check(path: Path, *, as_json: bool) -> int:

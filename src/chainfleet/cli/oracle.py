@@ -3,22 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The oracle's relayer between chains.", no_args_is_help=True, rich_markup_mode=None)
+from .arguments import EmulatedOpt, EnvFileOpt, FleetArg, MainnetOpt, StateOpt
 
-FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
-StateOpt = Annotated[
-    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
-]
-EmulatedOpt = Annotated[bool, typer.Option("--emulated", help="The fleet lives in the emulated cloud.")]
-EnvFileOpt = Annotated[
-    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
-]
-MainnetOpt = Annotated[bool, typer.Option("--allow-mainnet", help="Allow transactions on chain id 1.")]
+app = typer.Typer(help="The oracle's relayer between chains.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command(

@@ -13,11 +13,12 @@ from chainfleet.ledger.projection import RunView
 from chainfleet.model.event import TaskState, Verdict
 from chainfleet.model.task import Phase
 from chainfleet.runtime.foresight import outlook_of_run
+from chainfleet.runtime.gates import decide_gate
 from chainfleet.runtime.operations import failed_tasks, read_run
 from chainfleet.runtime.targets import TargetOptions, load
 from chainfleet.scheduling.forecast.outlook import Interval, Straggler, late_lines, outlook_document
 
-from .summary import failure_lines
+from .summary import NETWORK, OUTDATED, failure_lines, network_outdated
 from .views import SYMBOLS
 
 
@@ -57,8 +58,10 @@ def status_document(view: RunView) -> dict[str, Any]:
         "throttled": view.throttled,
         "regions": regions,
         "failed": [{"task": task.id, "cause": cause} for task, cause in failed_tasks(view)],
+        "gates": gates_waiting(view),
         "incidents": view.incidents,
-        "network": dict(view.outputs.get("verification/network/network", {})),
+        "network": dict(view.outputs.get(NETWORK, {})),
+        "network_outdated": network_outdated(view),
     }
 
 
@@ -73,6 +76,13 @@ _ORDER = (
     TaskState.WAITING,
     TaskState.SUCCEEDED,
 )
+
+
+def gates_waiting(view: RunView) -> list[dict[str, str]]:
+    """Gates that wait for a person, each with what the check of its wave finds now."""
+    assert view.plan is not None
+    waiting = [task for task in view.plan.tasks if view.states.get(task.id) is TaskState.AT_GATE]
+    return [{"gate": gate.id, "found": decide_gate(gate, view).reason} for gate in waiting]
 
 
 def worst(states: list[TaskState]) -> TaskState:
@@ -91,10 +101,14 @@ def _print(document: dict[str, Any], view: RunView) -> None:
         cells = (SYMBOLS[TaskState(row[phase])] if phase in row else " " for phase in phases)
         typer.echo(f"{region:<20}" + "".join(f"{cell:^16}" for cell in cells))
     _print_outlook(document["outlook"])
+    for gate in document["gates"]:
+        typer.echo(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve` decides")
     for line in failure_lines(document["failed"]):
         typer.echo(f"✖ {line}")
     network = document["network"]
-    if network:
+    if document["network_outdated"]:
+        typer.echo(f"network: {OUTDATED}")
+    elif network:
         peers = f"peers {network['peers_min']} to {network['peers_max']}"
         typer.echo(
             f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from chainfleet.ledger.projection import RunView
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Estimate
@@ -21,6 +22,7 @@ from chainfleet.scheduling.forecast.outlook import Interval
 from .views import first_line
 
 NETWORK = "verification/network/network"
+OUTDATED = "was verified before the last regions came up: `chainfleet verify` looks at it anew"
 
 
 def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool) -> None:
@@ -33,7 +35,10 @@ def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool
     typer.echo(
         f"{document['verdict'].upper()}: {fleet.name}, {document['regions_succeeded']} of {document['regions']} regions"
     )
-    _print_network(document["network"])
+    if document["network_outdated"]:
+        typer.echo(f"  network       {OUTDATED}")
+    else:
+        _print_network(document["network"])
     if document["round_equal"] is not None:
         typer.echo(
             f"  oracle        round read back on every chain, {'equal' if document['round_equal'] else 'NOT EQUAL'}"
@@ -80,6 +85,7 @@ def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, 
         "regions": len(fleet.regions),
         "regions_succeeded": verdicts.count("succeeded"),
         "network": network,
+        "network_outdated": network_outdated(view),
         "contracts": network.get("contracts", {}),
         "round_equal": network.get("round_equal"),
         "tasks": len(plan.tasks),
@@ -101,6 +107,14 @@ def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, 
         "incidents": view.incidents,
         "report": str(report),
     }
+
+
+def network_outdated(view: RunView) -> bool:
+    """Whether regions were repaired after the network as a whole was verified: its figures don't count them."""
+    ended = {span.task: span.end for span in view.spans if span.ok and span.end is not None}
+    verified = ended.get(NETWORK)
+    repaired = (end for task, end in ended.items() if task.startswith("verification/region/"))
+    return verified is not None and any(end > verified for end in repaired)
 
 
 def failure_lines(failed: list[dict[str, str]]) -> list[str]:

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from chainfleet.model.event import AttemptFailed, Command, Event, Finish, Incident, StateChanged, TaskState
+from chainfleet.model.event import (
+    AttemptFailed,
+    Command,
+    Event,
+    Finish,
+    Incident,
+    OpenGate,
+    StateChanged,
+    TaskState,
+)
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Phase
 from chainfleet.runtime.coordinator import Coordinator
@@ -105,6 +114,9 @@ class PlainScreen(SilentScreen):
                 self._line(f"{at:7.1f}s  ✖ {thing.task} FAILED: {first_line(thing.reason)}")
             elif isinstance(thing, Incident):
                 self._line(f"{at:7.1f}s  ! {thing.message}")
+            elif isinstance(thing, OpenGate) and self._coordinator.plan.policy.approval:
+                # Nothing else happens until somebody decides, so nothing else would be printed.
+                self._line(f"{at:7.1f}s  ⏸ {thing.task} waits for a person: `chainfleet approve` decides")
         ended = any(isinstance(thing, Finish) for thing in things)
         if at >= self._next or ended:
             self._next = at + PLAIN_EVERY_S

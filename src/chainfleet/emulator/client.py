@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def attach(state_dir: Path, time_scale: float = 60.0, faults: str | None = None)
         faults: a built-in profile, or a file of faults, that it shall have from now on.
 
     Raises:
-        InputError: it has another time scale.
+        InputError: it has another time scale, or the faults can't be used.
     """
     try:
         control = json.loads((state_dir / "control.json").read_bytes())
@@ -112,8 +113,24 @@ def attach(state_dir: Path, time_scale: float = 60.0, faults: str | None = None)
         message = f"the emulated cloud in {state_dir} runs {scale:g} times as fast as a real one, not {time_scale:g}"
         raise InputError(message, way_out=f"use --time-scale {scale:g}, or stop process {running.pid} first")
     if faults is not None:
-        running.control("/fault-sets", "POST", {"name": faults})
+        _add_faults(running, faults)
     return running
+
+
+def _add_faults(running: Running, faults: str) -> None:
+    """Give a running cloud further faults; stops using it where it refuses them."""
+    try:
+        running.control("/fault-sets", "POST", {"name": _place(faults)})
+    except urllib.error.HTTPError as error:
+        with error:
+            refused = json.loads(error.read())
+        running.stop()
+        raise InputError(refused["error"], way_out=refused.get("way_out", "")) from None
+
+
+def _place(faults: str) -> str:
+    """A file of faults by its whole path: the emulated cloud may have been started elsewhere. A profile's name as it is."""
+    return str(Path(faults).resolve()) if Path(faults).is_file() else faults
 
 
 def start(
@@ -139,7 +156,7 @@ def start(
     """
     command = [sys.executable, "-m", "chainfleet.emulator", "--state", str(state_dir)]
     command += ["--time-scale", str(time_scale), "--seed", str(seed), "--parent-pid", str(os.getpid())]
-    command += ["--faults", faults] if faults else []
+    command += ["--faults", _place(faults)] if faults else []
     command += ["--parts", parts] if parts else []
     process, log_file, begin = _spawn(command, state_dir)
     line = _first_line(process)

@@ -21,6 +21,8 @@ class Variable(StrEnum):
     """Address of a Blockscout that contracts' sources are sent to."""
     DEPLOYER_KEY = "CHAINFLEET_DEPLOYER_KEY"
     """Private key that contracts are deployed with (hex), where the fleet says nothing else. A secret."""
+    EMULATED = "CHAINFLEET_EMULATED"
+    """`1` uses the emulated cloud, like `--emulated`."""
     ETHERSCAN_KEY = "CHAINFLEET_ETHERSCAN_KEY"
     """API key for `CHAINFLEET_ETHERSCAN_URL`. A secret."""
     ETHERSCAN_URL = "CHAINFLEET_ETHERSCAN_URL"
@@ -41,6 +43,8 @@ class Variable(StrEnum):
     """`1` reads Terraform providers' own logs, so that every 429 of a cloud is counted; costs CPU."""
     SOURCIFY_URL = "CHAINFLEET_SOURCIFY_URL"
     """Address of a Sourcify that contracts' sources are sent to."""
+    TIME_SCALE = "CHAINFLEET_TIME_SCALE"
+    """How much faster than real the emulated cloud is, like `--time-scale`."""
 
     ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST = "ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST"
     """Where tokens for Azure are issued, in clouds that are not the public one."""

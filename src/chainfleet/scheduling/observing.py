@@ -165,15 +165,23 @@ def _ready_but_waiting(engine: Engine, task: int, now: int, left: int) -> Bottle
     return Bottleneck(BottleneckKind.LIMIT, gauge.limit.name, _limit_text(gauge, waiting, now), waiting)
 
 
+def _tasks(waiting: int) -> str:
+    return "1 task waits" if waiting == 1 else f"{waiting} tasks wait"
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
+
+
 def _limit_text(gauge: Gauge, waiting: int, now: int) -> str:
     meter, name = gauge.meter, gauge.limit.name
     if meter.gate_until > now:
         wait = seconds(meter.gate_until - now)
-        return f"{name} is closed for {wait:.0f} s (Retry-After); {waiting} tasks wait"
+        return f"{name} is closed for {wait:.0f} s (Retry-After); {_tasks(waiting)}"
     if isinstance(meter, Slots):
         lowered = "" if meter.current == gauge.limit.capacity else f" (lowered from {gauge.limit.capacity:g})"
-        return f"{name} is full: {meter.held:g} of {meter.current:g} in use{lowered}; {waiting} tasks wait"
-    return f"{name} refills at {meter.rate * meter.pace:.3g}/s; {waiting} tasks wait"
+        return f"{name} is full: {meter.held:g} of {meter.current:g} in use{lowered}; {_tasks(waiting)}"
+    return f"{name} refills at {_rate(meter.rate * meter.pace)}/s; {_tasks(waiting)}"
 
 
 # --- how long it still takes ------------------------------------------------------------------

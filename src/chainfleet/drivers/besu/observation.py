@@ -25,6 +25,8 @@ _BLOCKS = 20
 """Recent blocks whose rounds are looked at."""
 _SPREAD_ALLOWED = 2
 _PERIODS_UNTIL_STALLED = 12
+_LATE_SHARE = 0.1
+"""Share of recent blocks that may need a second round without anything being wrong: the first block always may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +275,8 @@ def _with_problems(fleet: Fleet, status: ChainStatus, hashes: Counter[str | None
     if status.answering < status.quorum:
         found.append(f"{status.answering} validators answer, {status.quorum} are needed")
     elif status.answering < status.validators:
-        found.append(f"{status.validators - status.answering} validators don't answer")
+        missing = status.validators - status.answering
+        found.append("1 validator doesn't answer" if missing == 1 else f"{missing} validators don't answer")
     if len(hashes) > 1:
         found.append(f"validators have {len(hashes)} different blocks 0")
     wrong = [s.name for s in status.nodes if s.chain_id not in (None, network.chain_id)]
@@ -284,8 +287,8 @@ def _with_problems(fleet: Fleet, status: ChainStatus, hashes: Counter[str | None
         found.append(f"the newest block is {status.head_age_s:.0f} s old")
     if status.spread > _SPREAD_ALLOWED:
         found.append(f"heads are {status.spread} blocks apart")
-    if any(status.rounds):
-        late = sum(1 for number in status.rounds if number)
+    late = sum(1 for number in status.rounds if number)
+    if late > len(status.rounds) * _LATE_SHARE:
         found.append(f"{late} of the last {len(status.rounds)} blocks needed more than one round")
     if status.silent:
         found.append(f"{len(status.silent)} validators propose no blocks")

@@ -81,11 +81,21 @@ def problem_of(fleet: Fleet, readings: Iterable[Reading], expected_peers: int) -
     for condition in (peers_low(Thresholds.of(fleet), expected_peers), OUT_OF_SYNC):
         if (problem := condition.problem(seen)) is not None:
             return problem
-    wanted = fleet.network.besu_version
-    versions = {labels.get("version", "") for name, labels, _ in seen if name == VERSION_METRIC}
-    if not any(f"v{wanted}" in version for version in versions):
-        return f"it runs {', '.join(sorted(versions)) or 'no known version'}, not {wanted}"
-    return None
+    if not _versions(seen):
+        return f"it runs no known version, not {fleet.network.besu_version}"
+    return outdated(fleet, seen)
+
+
+def outdated(fleet: Fleet, readings: Iterable[Reading]) -> str | None:
+    """Return what it runs instead, if a validator runs another version than the fleet's: waiting won't change that."""
+    wanted, versions = fleet.network.besu_version, _versions(readings)
+    if not versions or any(f"v{wanted}" in version for version in versions):
+        return None
+    return f"it runs {', '.join(sorted(versions))}, not {wanted}"
+
+
+def _versions(readings: Iterable[Reading]) -> set[str]:
+    return {labels.get("version", "") for name, labels, _ in readings if name == VERSION_METRIC}
 
 
 def readings_of(text: str) -> list[Reading]:

@@ -22,7 +22,7 @@ from chainfleet.drivers.besu.readiness import is_running
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.drivers.kubernetes import RpcError, names
 from chainfleet.drivers.kubernetes.region_task import RegionTask
-from chainfleet.drivers.monitoring.conditions import problem_of, readings_of
+from chainfleet.drivers.monitoring.conditions import outdated, problem_of, readings_of
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 
@@ -80,7 +80,10 @@ def check_view(attempt: Attempt, view: NodeView) -> None:
         raise _wrong(f"{view.name} is on chain {view.chain_id}, not {attempt.fleet.network.chain_id}")
     missing = {v.address for v in validators(attempt)} - set(view.validators)
     if missing:
-        raise _wrong(f"{view.name} does not count {len(missing)} of ours as validators, e.g. {min(missing)}")
+        raise _wrong(
+            f"{view.name} does not count {len(missing)} of ours as validators, e.g. {min(missing)}",
+            way_out=f"vote them in: `chainfleet besu vote FLEET {min(missing)} --add`",
+        )
 
 
 def check_peers(view: NodeView, expected: int) -> None:
@@ -124,9 +127,17 @@ async def _check_metrics(attempt: Attempt, node: Node) -> None:
     port = attempt.fleet.network.metrics_port
     text = await node.cluster.fetch(names.NAMESPACE, names.validator(node.index), port, "/metrics")
     try:
-        problem = problem_of(attempt.fleet, readings_of(text), expected_peers(attempt))
+        readings = readings_of(text)
     except ValueError as error:
-        problem = f"its metrics can't be read: {error}"
+        raise _later(f"{node.name}: its metrics can't be read: {error}", "verification:metrics") from error
+    if (other := outdated(attempt.fleet, readings)) is not None:
+        raise TaskFailed(
+            ErrorClass.CONFIGURATION,
+            f"{node.name}: {other}",
+            way_out="`chainfleet besu restart` lets validators run what is configured",
+            fingerprint="verification:version",
+        )
+    problem = problem_of(attempt.fleet, readings, expected_peers(attempt))
     if problem is not None:
         raise _later(f"{node.name}: {problem}", "verification:metrics")
 
@@ -145,12 +156,11 @@ def _outputs(views: list[NodeView]) -> dict[str, Any]:
     }
 
 
-def _wrong(message: str) -> TaskFailed:
-    return TaskFailed(
-        ErrorClass.CONFIGURATION,
-        message,
-        way_out="`chainfleet status FLEET --live` shows the nodes; mend what is wrong, then `chainfleet verify`",
-    )
+_LOOK = "`chainfleet status FLEET --live` shows the nodes; mend what is wrong, then `chainfleet verify`"
+
+
+def _wrong(message: str, way_out: str = _LOOK) -> TaskFailed:
+    return TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out)
 
 
 def _later(message: str, fingerprint: str) -> TaskFailed:
