@@ -25,7 +25,6 @@ _VOLATILE = [
         (r"\brevision [0-9a-f]{12}\b", "revision ⟨hex⟩"),
         (r"\b127\.0\.0\.1:\d+", "⟨loopback⟩"),
         (r"#t=[\w-]+", "#t=⟨token⟩"),
-        (r"\bcfp_[\w-]+", "⟨token⟩"),
         (r"\b[\w.-]+@[\w.-]+(?= )", "⟨who⟩"),
         (r"\bprocess \d+ on \S+", "process ⟨n⟩ on ⟨host⟩"),
         (r"[^\s`']*/runs/", "⟨state⟩/runs/"),
@@ -63,6 +62,7 @@ def difference(shown: Sequence[str], printed: Sequence[str]) -> str:
 
 _CHANCE = [
     (re.compile(r"^( +\d+\.\ds  (?:infra|verify) .*?) \| .*"), r"\1 | …"),
+    (re.compile(r'^(\{"ready": true, ).*'), r"\1…"),
     (re.compile(r"^(  time          )\w.*"), r"\1…"),
     (re.compile(r"^(  tasks +\d+ in ).* [1-9]\d* retries; .*"), r"\1…"),
     (re.compile(r"^(  forecast      .* was said at the start; )it took .*"), r"\1…"),
@@ -91,7 +91,7 @@ def abridged(printed: Sequence[str]) -> list[str]:
     if lines and "rehearsals a mode" in lines[0]:
         lines = _core(lines)
     progress = [number for number, line in enumerate(lines) if re.match(r" +\d+\.\ds  ", line)]
-    if len(progress) > 2:
+    if len(progress) > 1:
         lines[progress[0] + 1 : progress[-1]] = ["    …"]
     for pattern, shown in _CHANCE:
         lines = [pattern.sub(shown, line) for line in lines]
