@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,8 +21,7 @@ from werkzeug.serving import make_server
 # Roles are given policies that AWS itself manages; moto reads this when it makes its IAM.
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
-ACCOUNT = "123456789012"
-"""The account that moto plays."""
+_accounts = count(123456789012)
 
 DEFAULTS = {
     ("ec2", "L-1216C47A"): 64.0,
@@ -67,6 +67,8 @@ class Gate:
     faults: list[Fault] = field(default_factory=list)
     documents: dict[str, Any] = field(default_factory=dict)
     """Answers, by path, of what moto doesn't know: add-ons and access entries of EKS."""
+    account: str = field(default_factory=lambda: str(next(_accounts)))
+    """Moto keeps what is made for the whole process; each gate is an account of its own."""
 
     def __post_init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -75,6 +77,7 @@ class Gate:
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
         call = _call_of(environ, body)
         with self._lock:
             self.calls.append(call)
@@ -177,7 +180,7 @@ def serving(gate: Gate) -> Iterator[dict[str, str]]:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_ACCOUNT_ID": ACCOUNT,
+            "AWS_ACCOUNT_ID": gate.account,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
     finally:

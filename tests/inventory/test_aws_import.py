@@ -109,7 +109,7 @@ def test_what_is_missing_is_left_to_a_deployment_and_strangers_are_shown(bench: 
     missing = [row["address"] for row in survey[REGION]["resources"] if row["finding"] == "missing"]
     assert missing == ["aws_eip.validator[0]", 'aws_eks_addon.addon["coredns"]']
     foreign = [row["id"] for row in survey[REGION]["resources"] if row["finding"] == "foreign"]
-    assert foreign == [f"arn:aws:ec2:{REGION}:123456789012:volume/{stranger}"]
+    assert foreign == [f"arn:aws:ec2:{REGION}:{bench.gate.account}:volume/{stranger}"]
 
 
 def test_drift_is_named_and_stops_the_import(bench: Any) -> None:

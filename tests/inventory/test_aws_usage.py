@@ -18,13 +18,10 @@ from chainfleet.model.errors import EnvironmentProblem, ErrorClass, TaskFailed
 from chainfleet.model.fleet import AwsCloud, Clouds, Fleet, Network, Region
 from chainfleet.model.region import known_regions
 
-ACCOUNT = "123456789012"
-"""The account that moto plays."""
-
 READS = ("Describe", "Get", "List", "GET ")
 
 
-def fleet_of(*names: str, account: str = ACCOUNT, size: str = "m6i.xlarge") -> Fleet:
+def fleet_of(*names: str, account: str = "${AWS_ACCOUNT_ID}", size: str = "m6i.xlarge") -> Fleet:
     settings = AwsCloud(account_id=account, validator_vm_size=size)
     regions = tuple(Region(name=name, cloud="aws") for name in names)
     network = Network(chain_id=9, validators_per_region=2)
@@ -181,11 +178,13 @@ def test_expired_credentials_and_no_access_are_one_clear_error(
 def test_credentials_of_another_account_and_none_at_all(
     gate: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(TaskFailed, match=f"of account {ACCOUNT}, the fleet is declared for 999999999999"):
+    with pytest.raises(
+        TaskFailed, match=f"of account {gate.account}, the fleet is declared for 999999999999"
+    ):
         validate_usage(fleet_of("eu-west-1", account="999999999999"), environ)
     for name in ("AWS_EC2_METADATA_DISABLED", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, "true" if "DISABLED" in name else "/nowhere")
-    bare = {"AWS_ENDPOINT_URL": environ["AWS_ENDPOINT_URL"]}
+    bare = {name: environ[name] for name in ("AWS_ENDPOINT_URL", "AWS_ACCOUNT_ID")}
     with pytest.raises(TaskFailed, match="Unable to locate credentials") as caught:
         validate_usage(fleet_of("eu-west-1"), bare)
     assert caught.value.error_class is ErrorClass.AUTHORISATION
