@@ -21,6 +21,8 @@ from .database import Connection, Place, connect
 
 FRESH_S = 2.0
 """Seconds for which a run that said it wants more counts as one that waits."""
+AGAIN_S = 0.1
+"""Seconds after which it is worth asking again; sooner where a bucket would be full by then and refill for nothing."""
 KEPT_S = 86_400.0
 """Seconds after which a budget that nobody asked of is forgotten: by then any bucket is full again."""
 LEAST = 1.0
@@ -138,7 +140,7 @@ class Budgets:
         state = json.dumps([bucket.memory(), asdict(level)])
         self._connection.change(KEEP, (name, bucket.burst, bucket.rate, state, seconds(now)))
         closed_s = max(0.0, seconds(bucket.gate_until - now))
-        again_s = max(closed_s, min(lacks, bucket.burst) * claims / (bucket.rate * bucket.pace))
+        again_s = max(closed_s, min(AGAIN_S, bucket.burst / 4 / (bucket.rate * bucket.pace)))
         return Grant(granted, closed_s, bucket.pace, again_s if lacks else 0.0, bucket.available(now))
 
     def _bucket(self, name: str, limit: Limit) -> tuple[Bucket, Level]:
