@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -231,5 +231,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_END_WITHIN_S)
     except subprocess.TimeoutExpired:
+        pass
+    with suppress(ProcessLookupError):
+        # What it had started and did not end.
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
