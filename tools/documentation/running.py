@@ -228,10 +228,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process that was asked to end, or end its whole group."""
     if process.stdin is not None:
         process.stdin.close()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(_END_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        pass
     with suppress(ProcessLookupError):
         # What it had started and did not end.
         os.killpg(process.pid, signal.SIGKILL)
