@@ -198,10 +198,13 @@ class Terminal:
         raise Stuck(f"nothing for {COMMAND_WITHIN_S:.0f} s; it printed:\n{text[-2000:]}")
 
     def close(self) -> None:
-        """End it as Ctrl-C does, then by force."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGINT)
-        _end(self._process)
+        """End it as Ctrl-C does, then by force. Twice: a shell that is just starting its command swallows the first."""
+        for patience_s in (2.0, 10.0):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(patience_s)
+        _end(self._process, within_s=0.0)
 
 
 def _until_mark(stream: IO[bytes]) -> tuple[str, int]:
@@ -224,12 +227,12 @@ def _until_mark(stream: IO[bytes]) -> tuple[str, int]:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], within_s: float = _END_WITHIN_S) -> None:
     """Wait for a process that was asked to end, or end its whole group."""
     if process.stdin is not None:
         process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_END_WITHIN_S)
+        process.wait(within_s)
     with suppress(ProcessLookupError):
         # What it had started and did not end.
         os.killpg(process.pid, signal.SIGKILL)
