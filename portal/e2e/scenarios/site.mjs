@@ -1,5 +1,5 @@
 // The documentation's pages, light and dark, on a desk and on a phone: axe, requests, what a page is too wide for, pictures.
-import { check } from '../axe.mjs'
+import { OF_COLOUR, check } from '../axe.mjs'
 
 export default async function ({ browser, options }) {
   const pages = {}
@@ -21,8 +21,8 @@ export default async function ({ browser, options }) {
       if (shown) await page.screenshot({ path: `${options.shots}/${(path || 'index').replaceAll('/', '-')}${name}.png` })
       const scheme = await page.evaluate(() => document.body.dataset.mdColorScheme)
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-      // What a rule finds does not hang on the width, so phones are only looked at for what sticks out.
-      const found = name === 'phone' ? { violations: [] } : await check(page)
+      // A page is the same document in the dark and on a phone: what changes is colours, and what sticks out.
+      const found = name === 'phone' ? { violations: [] } : await check(page, name === 'light' ? undefined : OF_COLOUR)
       pages[`${path} ${name}`] = { ...found, scheme, overflow, wrong: wrong.splice(0) }
     }
     if (name === 'light') pages.search = await search(page)
