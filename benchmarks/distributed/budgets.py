@@ -17,7 +17,7 @@ from test_budgets import SCALE, CallingDriver, run_both  # noqa: E402
 
 from chainfleet.emulator.client import start  # noqa: E402
 from chainfleet.model.fleet_file import load_fleet  # noqa: E402
-from chainfleet.runtime import operations  # noqa: E402
+from chainfleet.runtime import operations, sharing  # noqa: E402
 from chainfleet.runtime.registry import Drivers  # noqa: E402
 from chainfleet.runtime.state import StateFolder  # noqa: E402
 
@@ -53,7 +53,7 @@ def run(what: str) -> None:
 def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
     run("shared")
-    operations.shared_limits = lambda *_: {}
+    sharing.shared_limits = lambda *_: {}
     run("one each")
 
 

@@ -99,7 +99,7 @@ class Chaos:
         return subprocess.Popen([*prefix, sys.executable, PROGRAMS, *arguments], stderr=self._log, **options)
 
     def _worker(self, line: Line) -> subprocess.Popen[bytes]:
-        env = {**os.environ, "CLUSTERS_TAKE": str(LEASE_S * 1.25)}
+        env = {**os.environ, "CLUSTERS_TAKE": str(LEASE_S * 2)}
         arguments = (line.url, str(self.home), str(self.world), str(self.seconds), str(LEASE_S))
         return self._start("worker", *arguments, prefix=line.prefix, stdout=self._log, env=env)
 
@@ -200,7 +200,7 @@ class Chaos:
             story = self.world / "story"
             for line in reversed(story.read_text().splitlines() if story.exists() else []):
                 at, what, task, _, pid = json.loads(line)
-                if what == "began" and "/cluster/" in task and pid in pids and time.time() - at < 0.3:
+                if what == "began" and "/cluster/" in task and pid in pids and time.time() - at < 0.8:
                     return pids[pid]
             time.sleep(0.05)
         raise AssertionError("nobody makes a cluster")

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from programs import EXAMPLE, PROGRAMS, ScriptedDriver
 from toy_plans import toy_plan
 
-SEEDS = int(os.environ.get("CHAINFLEET_SEEDS", "8"))
+SEEDS = int(os.environ.get("CHAINFLEET_SEEDS", "6"))
 """How many plans to try."""
 
 

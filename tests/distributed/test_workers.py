@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from chainfleet.ledger.projection import MISSING_WORKERS, RunView
 from chainfleet.model.errors import InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
@@ -78,7 +79,7 @@ def test_logs_progress_and_outputs_come_back_and_sigterm_ends_what_runs(
 def test_logs_are_sent_while_they_are_written_where_no_folder_is_shared(
     environment: Environment, database: str, tmp_path: Path
 ) -> None:
-    worker = start_worker(database, tmp_path, seconds="0.4", home="somewhere-else")
+    worker = start_worker(database, tmp_path, seconds="0.25", home="somewhere-else")
     plan = make_plan(environment.fleet, "r1")
     early: set[str] = set()
 
@@ -127,9 +128,11 @@ def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(
     assert said[0].endswith(" attempts wait (chainfleet worker --pool default)")
     assert said[1] == "pool default is served"
     assert result.finish.verdict is Verdict.SUCCEEDED
-    assert [
-        record.body for record in environment.ledger.records("r-deploy") if record.subject == "workers"
-    ] == [json.dumps(line) for line in said]
+    notes = [r.body for r in environment.ledger.records("r-deploy") if r.subject == MISSING_WORKERS]
+    assert notes == [json.dumps([said[0]]), "[]"]
+    view = RunView("r-deploy")
+    view.notes[MISSING_WORKERS] = json.loads(notes[0])
+    assert view.missing_workers == [said[0]], "status and portal show it"
 
 
 def test_a_job_that_died_with_a_worker_which_had_not_begun_is_handed_out_again(

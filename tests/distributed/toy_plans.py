@@ -18,7 +18,7 @@ from chainfleet.model.task import (
     TaskKind,
 )
 
-TIMEOUT_S = 0.9
+TIMEOUT_S = 1.5
 HANG = "hang"
 """An attempt that goes on until its time is up."""
 FAULTS = (

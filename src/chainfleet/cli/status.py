@@ -60,6 +60,7 @@ def status_document(view: RunView) -> dict[str, Any]:
         "failed": [{"task": task.id, "cause": cause} for task, cause in failed_tasks(view)],
         "gates": gates_waiting(view),
         "incidents": view.incidents,
+        "missing_workers": view.missing_workers,
         "network": dict(view.outputs.get(NETWORK, {})),
         "network_outdated": network_outdated(view),
     }
@@ -103,6 +104,8 @@ def _print(document: dict[str, Any], view: RunView) -> None:
     _print_outlook(document["outlook"])
     for gate in document["gates"]:
         typer.echo(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve` decides")
+    for line in document["missing_workers"]:
+        typer.echo(f"⏸ {line}")
     for line in failure_lines(document["failed"]):
         typer.echo(f"✖ {line}")
     network = document["network"]

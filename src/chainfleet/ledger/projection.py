@@ -23,6 +23,9 @@ from chainfleet.model.task import Plan
 from .codec import decode
 from .store import Record
 
+MISSING_WORKERS = "workers"
+"""Name of the note that keeps what a run waits for because no worker can do it, a line each."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -110,6 +113,7 @@ class RunView:
         self.states = {task: started.done.get(task, TaskState.WAITING) for task in self.states}
         self.reasons = {task: reason for task, reason in self.reasons.items() if task in started.done}
         self.finish = None
+        self.notes.pop(MISSING_WORKERS, None)
 
     def _end(self, task: str, attempt: int, at: float, **facts: Any) -> None:
         span = self._open.pop((task, attempt), None)
@@ -117,6 +121,11 @@ class RunView:
             span.end = at
             for name, value in facts.items():
                 setattr(span, name, value)
+
+    @property
+    def missing_workers(self) -> list[str]:
+        """What it waits for because no worker can do it; nothing once it is over."""
+        return [] if self.finish is not None else list(self.notes.get(MISSING_WORKERS, ()))
 
     @property
     def retries(self) -> int:

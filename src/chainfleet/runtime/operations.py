@@ -10,7 +10,7 @@ import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from chainfleet.ledger.codec import encode
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import Lease
 from chainfleet.ledger.mailbox import Mailbox
-from chainfleet.ledger.projection import RunView, project
+from chainfleet.ledger.projection import MISSING_WORKERS, RunView, project
 from chainfleet.ledger.store import Entry, Ledger, Record
 from chainfleet.model.errors import InputError
 from chainfleet.model.event import CancelRequested, Event, Finish, RetryRequested, RunStarted, TaskState
@@ -33,7 +33,7 @@ from .distribution import Distribution
 from .foresight import FORECAST, first_forecast
 from .gates import decide_gate
 from .registry import Drivers
-from .sharing import open_sharing, shared_limits
+from .sharing import open_sharing, started_with
 from .state import StateFolder
 
 
@@ -266,22 +266,15 @@ async def _run(
         earlier=earlier,
         take_requests=mailbox.take,
     )
-    surroundings = Surroundings(
-        fleet=environment.fleet,
-        workspace=environment.state.workspace,
-        environ=environment.environ,
-        log_path=lambda task, attempt: environment.state.log(run, task, attempt),
-        outputs=lambda task: _output(coordinator.view, environment.outputs, task),
-        fence=environment.lease.check,
-        observed=coordinator.send,
-        progress=coordinator.progress.__setitem__,
-    )
+    surroundings = _surroundings(environment, run, coordinator)
     coordinator.view.notes.update(notes)
     coordinator.foresight.expect(coordinator.view.notes.get(FORECAST))
     own, children = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
     try:
         coordinator.observers = make_observers(coordinator)
-        first = _shared(environment, coordinator, first)
+        state, fleet, environ = environment.state, environment.fleet, environment.environ
+        coordinator.sharing = open_sharing(state, fleet, environ, plan, run, environment.tell)
+        first = started_with(coordinator.sharing, first)
         async with _hands(environment, plan, run, surroundings, drivers, undo=undo) as hands:
             with _interruptible(coordinator):
                 finish = await coordinator.drive(first)
@@ -300,17 +293,18 @@ async def _run(
     )
 
 
-def _shared(environment: Environment, coordinator: Coordinator, first: Sequence[Event]) -> Sequence[Event]:
-    """Let the run draw from the budgets that it shares with others; the first event says which those are."""
-    plan, fleet = coordinator.plan, environment.fleet
-    names = shared_limits(plan, fleet, environment.environ, fleet.deployment.time_scale)
-    if names:
-        coordinator.sharing = open_sharing(environment.state, plan, coordinator.run, names, environment.tell)
-    if coordinator.sharing is None:
-        return first
-    started = first[0]
-    assert isinstance(started, RunStarted)
-    return [replace(started, shared=tuple(names)), *first[1:]]
+def _surroundings(environment: Environment, run: str, coordinator: Coordinator) -> Surroundings:
+    """What all attempts of a run share."""
+    return Surroundings(
+        fleet=environment.fleet,
+        workspace=environment.state.workspace,
+        environ=environment.environ,
+        log_path=lambda task, attempt: environment.state.log(run, task, attempt),
+        outputs=lambda task: _output(coordinator.view, environment.outputs, task),
+        fence=environment.lease.check,
+        observed=coordinator.send,
+        progress=coordinator.progress.__setitem__,
+    )
 
 
 @asynccontextmanager
@@ -332,9 +326,9 @@ async def _hands(
         raise InputError("workers need the ledger in PostgreSQL", way_out="give --ledger postgresql://...")
     from .distributed.executor import distributed
 
-    def tell(line: str) -> None:
+    def tell(line: str, missing: list[str]) -> None:
         environment.tell(line)
-        environment.ledger.append([Entry(run, 0.0, "note", "workers", json.dumps(line))])
+        environment.ledger.append([Entry(run, 0.0, "note", MISSING_WORKERS, json.dumps(missing))])
 
     fence, distribution = environment.lease.fence, environment.distribution
     async with distributed(place, plan, run, fence, distribution, surroundings, tell, undo=undo) as executor:

@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
 from chainfleet.ledger.budgets import Ask, Budgets, Grant
 from chainfleet.ledger.database import Place, Postgres
 from chainfleet.model.errors import ChainfleetError
-from chainfleet.model.event import TokensGranted
+from chainfleet.model.event import Event, RunStarted, TokensGranted
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Limit, LimitKind, Plan
 from chainfleet.model.variables import Variable
@@ -173,16 +173,22 @@ class Sharing:
 
 def open_sharing(
     state: StateFolder,
+    fleet: Fleet,
+    environ: Mapping[str, str],
     plan: Plan,
     run: str,
-    names: Mapping[str, str],
     tell: Callable[[str], None],
 ) -> Sharing | None:
-    """The budgets that a run shares; None where there is no place for them beside the state folder, which is told.
+    """The budgets that a run shares; None where it draws from no account.
+
+    Where there is no place for them beside the state folder, that is told, and the run keeps to its own.
 
     Raises:
         EnvironmentProblem, LedgerError: the database can't be reached or used.
     """
+    names = shared_limits(plan, fleet, environ, fleet.deployment.time_scale)
+    if not names:
+        return None
     place = state.ledger
     try:
         budgets = Budgets(budgets_place(place), f"{state.environment}/{run}")
@@ -192,3 +198,12 @@ def open_sharing(
         tell(f"API budgets are not shared with environments beside this one: {error.message}")
         return None
     return Sharing(budgets, names, plan.limits)
+
+
+def started_with(sharing: Sharing | None, first: Sequence[Event]) -> Sequence[Event]:
+    """The first events of a run, the very first of which says what it shares."""
+    if sharing is None:
+        return first
+    started = first[0]
+    assert isinstance(started, RunStarted)
+    return [replace(started, shared=tuple(sharing.names)), *first[1:]]

@@ -43,7 +43,7 @@ def detail(desk: Desk, book: Book, principal: Principal, now: float, *, four_eye
             gates=matrix.gates(view),
             clusters=matrix.clusters(view),
             stragglers=matrix.stragglers(view),
-            incidents=list(view.incidents),
+            incidents=[*view.missing_workers, *view.incidents],
             outlook=outlook_of(view),
             ends=_ends(view),
             outputs=dict(view.outputs.get(NETWORK, {})),

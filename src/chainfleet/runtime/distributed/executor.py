@@ -112,7 +112,7 @@ async def distributed(
     fence: int,
     distribution: Distribution,
     surroundings: Surroundings,
-    tell: Callable[[str], None],
+    tell: Callable[[str, list[str]], None],
     *,
     undo: bool,
 ) -> AsyncIterator[DistributedExecutor]:

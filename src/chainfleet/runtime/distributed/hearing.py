@@ -33,7 +33,8 @@ class Hearing:
 
     desk: Desk
     surroundings: Surroundings
-    tell: Callable[[str], None]
+    tell: Callable[[str, list[str]], None]
+    """Takes a line, and what is missing now."""
     _missing: set[_Missing] = field(default_factory=set)
 
     async def listen(self) -> None:
@@ -94,12 +95,18 @@ class Hearing:
             pool, needs = ticket.pool, ticket.needs
             if not any(where == pool and labels.meets(needs) for where, labels in there):
                 missing[pool, needs if pool in manned else None] += 1
-        for pool, lacked in self._missing - set(missing):
-            self.tell(f"pool {pool} is served{f' by a worker that has {lacked}' if lacked else ''}")
-        for (pool, lacked), waiting in missing.items():
-            if (pool, lacked) not in self._missing:
-                self.tell(_unmanned(pool, waiting) if lacked is None else _unfit(pool, lacked, waiting))
-        self._missing = set(missing)
+        before, self._missing = self._missing, set(missing)
+        lines = {
+            key: _unmanned(key[0], waiting) if key[1] is None else _unfit(key[0], key[1], waiting)
+            for key, waiting in missing.items()
+        }
+        for pool, lacked in before - self._missing:
+            self.tell(
+                f"pool {pool} is served{f' by a worker that has {lacked}' if lacked else ''}",
+                list(lines.values()),
+            )
+        for key in self._missing - before:
+            self.tell(lines[key], list(lines.values()))
 
 
 def _unmanned(pool: str, waiting: int) -> str:
