@@ -155,6 +155,12 @@ def test_strangers_among_ours_are_shown_and_left_alone(bench: Bench) -> None:
     foreign = [row for row in survey["uksouth"]["resources"] if row["finding"] == "foreign"]
     assert [row["id"].rsplit("/", 1)[1] for row in foreign] == ["somebody-elses"]
     assert survey["uksouth"]["imported"] == ["network", "cluster"]
+    # Under another prefix there is nothing; but a group says that it is the fleet's.
+    bench.lose_states()
+    bench.fleet.write_text(bench.fleet.read_text() + "clouds: {azure: {resource_prefix: elsewhere}}\n")
+    survey = bench.run("import", "--only", "uksouth", expect=1)
+    ambiguous = [row["id"] for row in survey["uksouth"]["resources"] if row["finding"] == "ambiguous"]
+    assert [name.rsplit("/", 1)[1] for name in ambiguous] == [f"{bench.name}-uksouth"]
 
 
 def test_a_group_that_is_not_marked_as_the_fleets_is_ambiguous_and_never_taken(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import boto3
 import pytest
 
 from chainfleet.drivers.inventory.needs import (
@@ -13,7 +14,7 @@ from chainfleet.drivers.inventory.needs import (
     substitutes,
 )
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.region import azure_regions, region_set
+from chainfleet.model.region import azure_regions, known_regions, region_set
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,26 @@ def test_distances_are_those_of_the_globe() -> None:
     assert distance_km(facts["northeurope"], facts["westeurope"]) == pytest.approx(750, abs=60)
     assert distance_km(facts["northeurope"], facts["australiaeast"]) == pytest.approx(17_200, abs=200)
     assert distance_km(facts["uksouth"], facts["uksouth"]) == 0
+
+
+def test_the_regions_of_aws_are_those_that_its_sdk_knows_outside_the_us() -> None:
+    there = boto3.session.Session().get_available_regions("eks")
+    assert set(known_regions("aws")) == {name for name in there if not name.startswith("us-")}
+    assert not set(known_regions("aws")) & set(known_regions("gcp"))
+
+
+@pytest.mark.parametrize(
+    ("cloud", "region", "taken", "first"),
+    [
+        ("aws", "eu-west-3", [], "eu-west-2"),
+        ("aws", "ap-northeast-1", ["ap-northeast-3"], "ap-northeast-2"),
+        ("gcp", "southamerica-east1", [], "southamerica-west1"),
+        ("gcp", "europe-west8", ["europe-west12"], "europe-west6"),
+    ],
+)
+def test_other_clouds_have_substitutes_as_well(cloud: str, region: str, taken: list[str], first: str) -> None:
+    found = substitutes(cloud, region, [region, *taken])
+    assert found[0] == first
+    assert region not in found
+    # A region that opened after this list was made has no place in it.
+    assert substitutes(cloud, "atlantis-1", []) == []

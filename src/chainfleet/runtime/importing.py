@@ -78,14 +78,15 @@ async def import_fleet(
 def _foreign(
     mine: Surveyor, region: Region, found: Sequence[Found], report: RegionReport
 ) -> list[tuple[str, Found]]:
-    if not any(stage == _STAGES[-1] for stage, _ in report.found):
-        # Where the last stage was not looked at, what belongs to it would pass for a stranger.
-        return []
     try:
-        return mine.foreign(region, found)
+        foreign = mine.foreign(region, found)
     except TaskFailed as error:
         report.problem = report.problem or f"what else is there can't be told: {error.message}"
         return []
+    if report.problem and not any(stage == _STAGES[-1] for stage, _ in report.found):
+        # Where the last stage was not looked at, what belongs to it would pass for a stranger.
+        return [row for row in foreign if row[1].finding is not Finding.FOREIGN]
+    return foreign
 
 
 async def _import_region(
