@@ -63,6 +63,20 @@ def test_a_lost_key_is_an_error_and_never_replaced(tmp_path):
     assert not (tmp_path / "beta-0.key").exists()
 
 
+def test_a_retired_key_is_put_away_and_its_place_gets_a_new_one(tmp_path):
+    store = KeyStore(tmp_path)
+    first = store.ensure(PLACES, system_randomness)
+    region, index = PLACES[0]
+    gone = store.retire(region, index)
+    assert gone == first[0]
+    assert [file.name for file in (tmp_path / "retired").iterdir()] == [f"{gone.address}.key"]
+    second = KeyStore(tmp_path).ensure(PLACES, system_randomness)
+    assert second[0].address != gone.address
+    assert second[1:] == first[1:]
+    with pytest.raises(InputError, match="no key of nowhere-0"):
+        store.retire("nowhere", 0)
+
+
 def test_a_key_that_was_exchanged_is_noticed(tmp_path):
     store = KeyStore(tmp_path)
     validator = store.ensure(PLACES, system_randomness)[0]

@@ -252,6 +252,28 @@ def import_key(
     typer.echo(f"{validator.name} is {validator.address}")
 
 
+@app.command("retire-key")
+def retire_key(
+    fleet: Fleet,
+    region: Region,
+    index: Annotated[int, typer.Argument(metavar="INDEX", help="Which of the region's validators, from 0.")],
+    state: State = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Put a node key away, so that the next `deploy` makes a new one; its validator must have been voted out.
+
+    Example: chainfleet besu retire-key examples/chain-138.yaml japanwest 0
+    """
+    from chainfleet.runtime.targets import TargetOptions
+
+    from .besu_network import run_retire_key
+
+    validator = run_retire_key(fleet, TargetOptions(state, env_file=env_file), region, index)
+    typer.echo(
+        f"the key of {validator.address} is put away; `chainfleet deploy` makes {validator.name} a new one"
+    )
+
+
 def _show(value: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(value))

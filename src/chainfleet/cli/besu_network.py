@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from chainfleet.drivers.besu.lifecycle import Operation, rolling_restart, start_region, stop_region, vote
+from chainfleet.drivers.besu.lifecycle import (
+    Operation,
+    rolling_restart,
+    start_region,
+    stop_region,
+    validator_set,
+    vote,
+)
 from chainfleet.drivers.besu.observation import ChainStatus, observe_chain
 from chainfleet.drivers.kubernetes import clusters
 from chainfleet.model.errors import InputError
@@ -106,6 +113,24 @@ def run_import_key(path: Path, target: TargetOptions, region: str, index: int, f
         raise InputError(f"there is no file {file}", way_out="check the path")
     workspace = target.state_folder(fleet.name).prepare().workspace
     return KeyStore.of(workspace, os.environ).add(region, index, read_key_file(text, str(file)))
+
+
+def run_retire_key(path: Path, target: TargetOptions, region: str, index: int) -> Validator:
+    """Put the key of a validator away that no longer validates."""
+    from chainfleet.drivers.besu.keys import KeyStore
+
+    async def retire(operation: Operation) -> Validator:
+        address = operation.addresses.get(f"{region}-{index}")
+        if address is not None and address in await validator_set(operation):
+            raise InputError(
+                f"{address} validates still: without its key it would be missed",
+                way_out=f"vote it out first: `chainfleet besu vote {path} {address} --drop`",
+            )
+        operation.fence()
+        workspace = target.state_folder(operation.fleet.name).workspace
+        return KeyStore.of(workspace, operation.access.environ).retire(region, index)
+
+    return _on_network(path, target, retire)
 
 
 def _deployed(path: Path, target: TargetOptions) -> StateFolder:

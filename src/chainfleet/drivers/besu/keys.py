@@ -129,6 +129,28 @@ class KeyStore:
             self._write_roster(known.values())
         return known[region, index]
 
+    def retire(self, region: str, index: int) -> Validator:
+        """Put a validator's key away, in the folder `retired`: the next deployment makes a new one.
+
+        Raises:
+            InputError: there is no such validator.
+        """
+        known = {(v.region, v.index): v for v in self.validators()}
+        gone = known.pop((region, index), None)
+        if gone is None:
+            raise InputError(
+                f"there is no key of {region}-{index} in {self._folder}",
+                way_out="`validators.json` there lists whose keys there are",
+            )
+        retired = self._folder / "retired"
+        make_private_folder(retired)
+        # The roster first: a key without an entry is nobody's, an entry without its key is an error.
+        self._write_roster(known.values())
+        for path in self._paths(region, index):
+            if path.exists():
+                path.replace(retired / f"{gone.address}{path.suffix}")
+        return gone
+
     def key(self, validator: Validator) -> PrivateKey:
         """Return a validator's key.
 

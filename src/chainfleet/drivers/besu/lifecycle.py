@@ -184,6 +184,16 @@ async def vote(operation: Operation, address: str, *, add: bool) -> tuple[str, .
         await _propose(voters, f"{prefix}_discardValidatorVote", target)
 
 
+async def validator_set(operation: Operation) -> tuple[str, ...]:
+    """Return who validates now, as most of the validators that answer say.
+
+    Raises:
+        TaskFailed: CHAIN_NOT_READY if nobody answers.
+    """
+    nodes, _ = await reachable_nodes(operation.fleet, operation.access)
+    return await _validator_set(nodes)
+
+
 async def _open_gate(operation: Operation, leaving: int) -> None:
     """Wait until the chain is calm and seen to advance."""
     first = (await operation.status()).head
