@@ -20,7 +20,15 @@ from chainfleet.model.errors import InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Estimate, Phase, Plan, Task
-from chainfleet.runtime.distributed.labels import CLOUDS, MEMORY_GIB, Labels, Needs, labels_of, needs_of
+from chainfleet.runtime.distributed.labels import (
+    CLOUDS,
+    MEMORY_GIB,
+    Labels,
+    Needs,
+    labels_of,
+    lacking,
+    needs_of,
+)
 from chainfleet.runtime.distributed.tables import open_tables
 from chainfleet.runtime.distribution import Distribution
 from chainfleet.runtime.operations import RunResult, open_environment, scaled, start_run
@@ -166,6 +174,14 @@ def test_a_worker_without_terraform_says_so_and_takes_no_infrastructure() -> Non
     labels = labels_of([], {"HOME": "/nowhere"}, terraform="", memory_mib=8000)
     assert not labels.meets(Needs(("azure",), "", 1))
     assert labels.meets(Needs(("azure",)))
+
+
+def test_what_a_cloud_needs_beside_credentials_is_told_when_a_worker_joins() -> None:
+    assert lacking(("azure", "kubeconfig"), lambda _: None) == []
+    assert lacking(("aws", "gcp"), lambda tool: f"/bin/{tool}") == []
+    assert lacking(("aws", "azure"), lambda _: None) == [
+        "cloud aws: no aws on PATH, so its clusters can't be reached from here"
+    ]
 
 
 def test_pools_are_remembered_until_a_deployment_without_them(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.outside import Outside
 from chainfleet.ledger.replay import replay
 from chainfleet.model.errors import LedgerError
+from chainfleet.runtime.distributed.tables import open_tables
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 COMMAND = [sys.executable, "-m", "chainfleet.cli.main"]
@@ -30,13 +31,12 @@ def started(place: Postgres) -> int:
 def test_a_standby_goes_on_where_the_killed_coordinator_was(own_postgresql: Any, tmp_path: Path) -> None:
     url, state = own_postgresql.url, tmp_path / "home" / "fleet"
     log = (tmp_path / "log").open("w")
-    common = ["--ledger", url, "--state", str(state), "--pool", "default", "--plain"]
+    common = ["--state", str(state), "--plain"]
     worker = [*COMMAND, "worker", "--pool", "default", "--ledger", url, "--home", str(state.parent)]
     processes = [subprocess.Popen(worker, stderr=log, stdout=log) for _ in range(2)]
     try:
-        deploy = subprocess.Popen(
-            [*COMMAND, "deploy", str(EXAMPLE), "--emulated", "--yes", *common], stdout=log, stderr=log
-        )
+        how = ["--ledger", url, "--pool", "default", "--emulated", "--yes"]
+        deploy = subprocess.Popen([*COMMAND, "deploy", str(EXAMPLE), *how, *common], stdout=log, stderr=log)
         processes.append(deploy)
         deadline = time.monotonic() + 60
         # So far that networks are being made, attempts are in flight.
@@ -57,6 +57,10 @@ def test_a_standby_goes_on_where_the_killed_coordinator_was(own_postgresql: Any,
         output, _ = standby.communicate(timeout=180)
         assert standby.returncode == 0, (tmp_path / "log").read_text()[-3000:]
         assert "SUCCEEDED: chain-138, 24 of 24 regions" in output
+        tables = open_tables(url)
+        handed_out = tables.rows("SELECT count(*) FROM attempt WHERE fence > 1")[0][0]
+        tables.close()
+        assert handed_out > 50, "the standby was told nothing of pools, and remembered them"
         outside = Outside(Postgres(url, "fleet"))
         run = outside.runs()[-1]
         assert replay(outside.records(run=run)).processes == 2

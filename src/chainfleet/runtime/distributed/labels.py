@@ -7,7 +7,7 @@ it could carry out, and procrastinate wakes it for those alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -33,6 +33,10 @@ CREDENTIALS: Mapping[str, tuple[tuple[Variable, ...], str]] = {
     "gcp": ((Variable.GOOGLE_APPLICATION_CREDENTIALS,), ".config/gcloud"),
 }
 """By which variables, and which path below the home folder, a cloud's credentials are seen."""
+
+
+CLUSTER_TOOLS: Mapping[str, str] = {"aws": "aws", "gcp": "gke-gcloud-auth-plugin"}
+"""The program by which one signs in to a cloud's clusters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,15 @@ def labels_of(words: Sequence[str], environ: Mapping[str, str], *, terraform: st
     seen = seen_clouds(environ)
     clouds = given["cloud"] or ([*seen, "kubeconfig"] if seen else list(CLOUDS))
     return Labels(tuple(sorted(set(clouds))), tuple(given["reach"]) or REACHES, terraform, memory_mib)
+
+
+def lacking(clouds: Iterable[str], which: Callable[[str], str | None]) -> list[str]:
+    """What a worker that takes tasks of these clouds should have on PATH and has not, a line each."""
+    return [
+        f"cloud {cloud}: no {tool} on PATH, so its clusters can't be reached from here"
+        for cloud, tool in CLUSTER_TOOLS.items()
+        if cloud in clouds and which(tool) is None
+    ]
 
 
 def seen_clouds(environ: Mapping[str, str]) -> list[str]:

@@ -25,7 +25,7 @@ from ..distribution import LEASE_S
 from ..operations import scaled
 from ..registry import DriverOf, Drivers
 from ..targets import machine
-from .labels import Labels, labels_of
+from .labels import CLOUDS, CLUSTER_TOOLS, Labels, labels_of
 from .pulse import Key, Pulse
 from .site import Site, Sites
 from .tables import TASK, WAKE, engine, open_tables, version
@@ -145,7 +145,9 @@ class Worker:
             raise InputError(message, way_out="install the same version")
         sql = """INSERT INTO worker (pool, host, pid, version, cores, memory_mib, slots, tools, labels)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
-        tools = [name for name in ("tofu", "terraform", "kubectl") if shutil.which(name)]
+        tools = [
+            name for name in ("tofu", "terraform", "kubectl", *CLUSTER_TOOLS.values()) if shutil.which(name)
+        ]
         who = (given.pool, socket.gethostname(), os.getpid(), version())
         has = (there.cores, there.memory_mib, given.slots, ",".join(tools), labels.encode())
         self._id = self._tables.rows(sql, (*who, *has))[0][0]
@@ -155,6 +157,9 @@ class Worker:
             f"{there.cores:g} cores, {there.memory_mib} MiB, clouds: {', '.join(labels.clouds)}, "
             f"reach: {', '.join(labels.reaches)}, terraform: {terraform or f'none, takes no infrastructure: {lacking}'}"
         )
+        # A worker that takes all clouds because it sees no credentials is told nothing: it may meet one cloud only.
+        for line in lacking(labels.clouds, shutil.which) if labels.clouds != CLOUDS else ():
+            self._say(line)
         return labels
 
     def _leave(self) -> None:
