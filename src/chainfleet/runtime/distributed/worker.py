@@ -25,7 +25,7 @@ from ..distribution import LEASE_S
 from ..operations import scaled
 from ..registry import DriverOf, Drivers
 from ..targets import machine
-from .labels import CLOUDS, CLUSTER_TOOLS, Labels, labels_of
+from .labels import CLOUDS, CLUSTER_TOOLS, Labels, labels_of, lacking
 from .pulse import Key, Pulse
 from .site import Site, Sites
 from .tables import TASK, WAKE, engine, open_tables, version
@@ -137,7 +137,7 @@ class Worker:
 
     def _join(self) -> Labels:
         there, given = machine(), self._options
-        terraform, lacking = _terraform()
+        terraform, why = _terraform()
         labels = labels_of(given.labels, os.environ, terraform=terraform, memory_mib=there.memory_mib)
         used = self._tables.rows("SELECT value FROM meta WHERE key = 'version'")
         if used and used[0][0] != version():
@@ -155,7 +155,7 @@ class Worker:
         self._say(
             f"worker {self._id} serves pool {given.pool}: {given.slots} attempts at once, "
             f"{there.cores:g} cores, {there.memory_mib} MiB, clouds: {', '.join(labels.clouds)}, "
-            f"reach: {', '.join(labels.reaches)}, terraform: {terraform or f'none, takes no infrastructure: {lacking}'}"
+            f"reach: {', '.join(labels.reaches)}, terraform: {terraform or f'none, takes no infrastructure: {why}'}"
         )
         # A worker that takes all clouds because it sees no credentials is told nothing: it may meet one cloud only.
         for line in lacking(labels.clouds, shutil.which) if labels.clouds != CLOUDS else ():
