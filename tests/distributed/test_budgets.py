@@ -185,6 +185,12 @@ def test_two_runs_of_one_subscription_stay_below_its_rate_at_the_server(
         results = run_both(cloud, folders, fleet, tasks=28, calls=15)
         answers = cloud.control("/stats")["requests"]["by_status"]
         driver.close()
+        looking = Budgets(budgets_place(folders[0].ledger), "looking")
+        endpoint = cloud.environment["ARM_RESOURCE_MANAGER_ENDPOINT"]
+        drawn = next(found for name, found in looking.drawn().items() if endpoint in name)
+        looking.close()
+    assert len(drawn) == 2
+    assert min(drawn.values()) > 28 * 15 - 0.01, "each drew from the one bucket what it spent"
     assert [result.finish.verdict for result in results] == [Verdict.SUCCEEDED] * 2
     assert answers["404"] + answers.get("429", 0) == 2 * 28 * 15
     # A busy machine makes calls later than they were paced, so that some may meet others; with a bucket for each

@@ -118,8 +118,7 @@ class Budgets:
         """Ask of several budgets at once, each by its name in the database."""
         with self._connection.writing():
             now = micros(self._connection.clock())
-            # In one order everywhere: what is locked in turn can't be waited for in a circle.
-            return {name: self._draw(name, asks[name], now) for name in sorted(asks)}
+            return {name: self._draw(name, ask, now) for name, ask in asks.items()}
 
     def _draw(self, name: str, ask: Ask, now: int) -> Grant:
         bucket, level = self._bucket(name, ask.limit)
@@ -163,7 +162,7 @@ class Budgets:
         return int(self._connection.rows(sql, (name, self._holder, seconds(now)))[0][0])
 
     def drawn(self) -> Mapping[str, Mapping[str, float]]:
-        """Tokens drawn so far by budget and holder; those given back don't count."""
+        """Tokens drawn so far by budget and holder, less those given back."""
         out: dict[str, dict[str, float]] = {}
         for name, holder, tokens in self._connection.rows("SELECT budget, holder, drawn FROM claimant"):
             out.setdefault(name, {})[holder] = tokens
