@@ -200,7 +200,9 @@ async def loses_a_clock(world, prometheus):
     took = await prometheus.fires({"ClockSkewed"}, limits.hold_s(6) + SLACK_S)
     alerts = [a for a in await prometheus.alerts() if a["labels"]["alertname"] == "ClockSkewed"]
     assert {a["labels"]["region"] for a in alerts} == {NAMES[20]}
-    assert "is off by 3." in alerts[0]["annotations"]["summary"]
+    off = re.search(r"is off by ([\d.]+)", alerts[0]["annotations"]["summary"])
+    assert off is not None
+    assert 2.5 < float(off[1]) < 10, "3 s, and what a busy machine adds"
     assert took >= limits.hold_s(6) / 2, "not at the first bad sample"
     world.faults.remove(number)
 
