@@ -190,7 +190,6 @@ async def healthy(fleet, prometheus):
     await prometheus.until(calm, 10 * BUSY, "no alert but the watchdog")
     assert await prometheus.value("sum(region:validators_up)") == 48
     assert await prometheus.value("chainfleet_network_quorum_margin") == 16
-    assert await prometheus.value("chainfleet_exporter_collection_duration_seconds") < 1.0 * BUSY
     assert await prometheus.value(f'region:validators_up{{region="{BY_AGENT}"}}') == 2, "by remote write"
 
 
