@@ -106,4 +106,5 @@ class CcipCarrier:
 
     async def _read(self, function: str, *arguments: object) -> int:
         values = await self._source.chain.read(self._source.abi, self._source.address, function, *arguments)
-        return values[0]  # type: ignore[no-any-return]
+        value: int = values[0]
+        return value
