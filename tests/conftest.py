@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,13 @@ from chainfleet.model.fleet_file import LoadedFleet, load_fleet
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "chain-138.yaml"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks_are_blamed_on_the_file_that_made_them() -> Iterator[None]:
+    """What a file leaves open is collected at its end, or a later file's test would fail for it, by chance."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

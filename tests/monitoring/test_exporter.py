@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import time
 import tracemalloc
 import urllib.error
 import urllib.request
+import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -266,3 +270,22 @@ def test_the_server_answers_on_loopback_and_knows_when_it_is_stale():
                 return refusal.code, "", b""
 
     asyncio.run(scenario())
+
+
+def test_whoever_connects_in_the_last_moment_leaves_no_line_open():
+    async def scenario(turns):
+        async with served(lambda _: (b"", ""), 0) as port:
+            line = socket.create_connection(("127.0.0.1", port), timeout=5)
+            for _ in range(turns):  # Not yet accepted, accepted, a line, ...
+                await asyncio.sleep(0)
+        return line
+
+    for turns in range(8):
+        with warnings.catch_warnings(record=True) as leaks, asyncio.Runner() as runner:
+            warnings.simplefilter("always")
+            line = runner.run(scenario(turns))
+            runner.close()
+            gc.collect()
+            with line, suppress(ConnectionError):
+                assert line.recv(1) == b""
+        assert [str(leak.message) for leak in leaks] == [], turns

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PATIENCE_S = 5.0
+_LONGEST_HEAD = 65_536
+"""Bytes."""
 
 Answer = tuple[bytes, str]
 """Body and content type."""
@@ -37,23 +39,57 @@ async def served(
     Raises:
         OSError: the port is taken or the address isn't this machine's.
     """
-    open_: set[asyncio.StreamWriter] = set()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_.add(writer)
-        with suppress(TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            async with asyncio.timeout(_PATIENCE_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_response(head.decode("latin-1"), render, healthy))
-                await writer.drain()
-        open_.discard(writer)
-        writer.close()
-
-    server = await asyncio.start_server(answer, host, port)
-    async with server:
+    lines: set[asyncio.Transport] = set()
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Line(render, healthy, lines, ended), host, port)
+    try:
         yield server.sockets[0].getsockname()[1]
-    for writer in open_:  # Whoever asks in the last moment is left without an answer, and no line stays open.
-        writer.transport.abort()
+    finally:
+        # Whoever asks in the last moment is left without an answer, and no line stays open.
+        ended.set()
+        for line in lines:
+            line.abort()
+        # Nobody is accepted any more; who was, becomes a task and then a line while the server is still there: asyncio
+        # forgets the line of one that comes after its close().
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        server.close()
+
+
+class _Line(asyncio.Protocol):
+    """One request and its answer. No task of its own: none can be cut short with the line left open."""
+
+    def __init__(
+        self, render: Render, healthy: Callable[[], bool], lines: set[asyncio.Transport], ended: asyncio.Event
+    ) -> None:
+        self._render = render
+        self._healthy = healthy
+        self._lines = lines
+        self._ended = ended
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._timeout = asyncio.get_running_loop().call_later(_PATIENCE_S, self._transport.abort)
+        self._lines.add(self._transport)
+        if self._ended.is_set():
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        head, complete, _ = self._head.partition(b"\r\n\r\n")
+        if complete:
+            self._transport.write(_response(head.decode("latin-1"), self._render, self._healthy))
+            self._transport.close()
+        elif len(head) > _LONGEST_HEAD:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timeout.cancel()
+        self._lines.discard(self._transport)
 
 
 def _response(head: str, render: Render, healthy: Callable[[], bool]) -> bytes:
