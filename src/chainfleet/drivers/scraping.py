@@ -87,7 +87,7 @@ class _Line(asyncio.Protocol):
         elif len(head) > _LONGEST_HEAD:
             self._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it with that
         self._timeout.cancel()
         self._lines.discard(self._transport)
 
