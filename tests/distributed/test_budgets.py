@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.emulator.client import Running, start
-from chainfleet.ledger.budgets import Ask, Budgets
+from chainfleet.ledger.budgets import Ask, Budgets, Grant
 from chainfleet.ledger.database import Place
 from chainfleet.ledger.replay import replay
 from chainfleet.model.event import TokensGranted, Verdict
@@ -25,9 +26,10 @@ from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Demand, Estimate, Limit, LimitKind, Phase, Plan, Task
 from chainfleet.runtime.operations import RunResult, open_environment, scaled, start_run
 from chainfleet.runtime.registry import Drivers
-from chainfleet.runtime.sharing import budgets_place
+from chainfleet.runtime.sharing import Sharing, budgets_place
 from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import make_plan
+from chainfleet.scheduling.sharing import Want
 
 LIMIT = Limit("azure/arm/read", LimitKind.TOKENS, 50.0, rate_per_s=200.0, adaptive=True)
 SCALE = 8.0
@@ -94,6 +96,37 @@ def test_what_is_given_back_is_there_for_the_other(two: tuple[Budgets, Budgets, 
     assert other.draw({name: Ask(slow, 30.0)})[name].tokens == 0.0
     one.draw({name: Ask(slow, -45.0)})
     assert other.draw({name: Ask(slow, 30.0)})[name].tokens == pytest.approx(30.0, abs=0.1)
+
+
+class Slow(Budgets):
+    """Answers late, as a database that is far away."""
+
+    def __init__(self, place: Place, holder: str) -> None:
+        super().__init__(place, holder)
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+
+    def draw(self, asks: Mapping[str, Ask]) -> Mapping[str, Grant]:
+        self.asked.set()
+        self.goes_on.wait()
+        return super().draw(asks)
+
+
+def test_what_is_granted_while_a_run_ends_goes_back(place: Place, two: tuple[Budgets, Budgets, str]) -> None:
+    other, name = two[1], two[2]
+    slow, mine = replace(LIMIT, rate_per_s=0.01), Slow(place, "mine")
+
+    async def run() -> None:
+        sharing = Sharing(mine, {LIMIT.name: name}, [slow])
+        asking = asyncio.create_task(sharing.ask([Want(LIMIT.name, 50.0, 0.0, 0, 0.0, inf)], 0.0))
+        await asyncio.to_thread(mine.asked.wait)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        closing = asyncio.create_task(asyncio.to_thread(sharing.close, []))
+        mine.goes_on.set()
+        await closing
+
+    asyncio.run(run())
+    assert other.draw({name: Ask(slow, 50.0)})[name].tokens == pytest.approx(50.0, abs=0.1)
 
 
 # --- two runs on the emulated cloud, which counts ------------------------------------------------

@@ -58,6 +58,18 @@ def test_records_come_back_in_order_and_by_run(place: Place) -> None:
     ledger.close()
 
 
+def test_a_record_that_no_database_takes_is_told_to_whoever_waits(place: Place) -> None:
+    ledger = Ledger(place, "f")
+    ledger.append([entry("r", "1")]).result(60)
+    with pytest.raises((LedgerError, EnvironmentProblem)):
+        ledger.append([entry("r", "2", subject="\ud800")]).result(60)
+    with pytest.raises((LedgerError, EnvironmentProblem)):
+        ledger.append([entry("r", "3")]).result(60)
+    assert [r.body for r in ledger.records("r")] == ["1"]
+    with pytest.raises((LedgerError, EnvironmentProblem)):
+        ledger.close()
+
+
 def test_what_was_acknowledged_survives_kill_9(place: Place) -> None:
     program = (
         "import os, sys; from chainfleet.ledger.database import *\n"

@@ -282,3 +282,12 @@ def test_a_ledger_that_was_made_anew_is_read_anew(admin: httpx2.Client, home: Pa
     body = {"name": "dev", "document": DEV}
     assert admin.post("/environments", json=body).status_code == 201
     assert admin.get("/environments/dev/runs").json()["total"] == 0
+
+
+def test_a_folder_that_says_its_ledger_s_place_no_longer_hides_nothing_of_the_others(
+    admin: httpx2.Client, home: Path
+) -> None:
+    (home / "torn").mkdir()
+    (home / "torn" / "ledger.json").write_text("")
+    problem(admin.get("/environments/torn"), 409, "ledger-unusable")
+    assert [item["name"] for item in admin.get("/environments").json()["items"]] == ["dev"]

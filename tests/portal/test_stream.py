@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -17,8 +18,13 @@ from test_guards import problem
 
 from chainfleet.ledger.outside import Outside
 from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.model.errors import EnvironmentProblem, LedgerError
 from chainfleet.portal import streaming
+from chainfleet.portal.figures import Figures
+from chainfleet.portal.journal import Journal, Journals
 from chainfleet.portal.models.access import Role
+from chainfleet.portal.principals import Principal
+from chainfleet.portal.streaming import EventStream, Streams
 
 Frame = dict[str, Any]
 
@@ -221,3 +227,81 @@ def test_streams_of_one_token_are_counted_and_given_back(
     assert portal.portal.figures.streams == 0
     with stream(admin):
         pass
+
+
+# --- what no client can bring about at will -------------------------------------------------------
+
+
+class Listening:
+    """The streams of a server that has none yet."""
+
+    def __init__(self) -> None:
+        self.journals, self.figures = Journals(), Figures()
+        self.streams = Streams(self.journals, self.figures, lambda _: True)
+        self.who = Principal("ada", Role.VIEWER, "token", "t", None, time.time() + 3600)
+
+    async def open(self, *places: Path) -> EventStream:
+        return await self.streams.open({path.parent.name: path for path in places}, "0", self.who)
+
+    def counts(self) -> tuple[int, int]:
+        """Streams that count as open, and ledgers that are held for them."""
+        return self.figures.streams, len(self.journals._journals)
+
+
+async def stays(*_: object) -> Any:
+    """A client that never leaves."""
+    await asyncio.Event().wait()
+
+
+def test_a_stream_that_broke_before_its_first_frame_is_given_back(home: Path) -> None:
+    async def broken(_: object) -> None:
+        raise OSError("the line is gone")
+
+    async def run() -> None:
+        listening = Listening()
+        response = await listening.open(home / "dev" / "ledger.db")
+        assert listening.counts() == (1, 1)
+        with pytest.raises(OSError, match="the line is gone"):
+            await response({}, stays, broken)
+        assert listening.counts() == (0, 0)
+        await listening.journals.close()
+
+    asyncio.run(run())
+
+
+def test_where_one_ledger_can_t_be_read_the_others_are_given_back(home: Path) -> None:
+    async def run() -> None:
+        listening = Listening()
+        (home / "torn").mkdir()
+        (home / "torn" / "ledger.db").write_bytes(b"no database at all, but long enough to be one" * 20)
+        with pytest.raises(LedgerError):
+            await listening.streams.open(
+                {name: home / name / "ledger.db" for name in ("dev", "torn")}, None, listening.who
+            )
+        assert listening.counts() == (0, 0)
+        await listening.journals.close()
+
+    asyncio.run(run())
+
+
+def test_what_breaks_a_stream_off_is_not_taken_for_its_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    def away(*_: object) -> None:
+        raise EnvironmentProblem("the database is away")
+
+    async def run() -> None:
+        listening = Listening()
+        response = await listening.open(home / "dev" / "ledger.db")
+        monkeypatch.setattr(Journal, "after", away)
+        with pytest.raises(EnvironmentProblem, match="away"):
+            await response({}, stays, send)
+        assert sent[-1]["more_body"]
+        await listening.journals.close()
+
+    asyncio.run(run())

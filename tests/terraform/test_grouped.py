@@ -152,6 +152,34 @@ def test_when_nobody_is_left_the_work_ends_too() -> None:
     asyncio.run(run())
 
 
+def test_who_joins_while_the_last_batch_is_being_stopped_goes_on_with_the_next() -> None:
+    began, stopping, stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work(items: list[int]) -> list[int | Exception]:
+        if items == [1]:
+            began.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                stopping.set()
+                await stopped.wait()
+        return list(items)
+
+    async def run() -> None:
+        batch: Batch[int, int] = Batch(work, 0.0)
+        first = asyncio.create_task(batch.join(1))
+        await began.wait()
+        first.cancel()
+        await stopping.wait()
+        second = asyncio.create_task(batch.join(2))
+        await asyncio.sleep(0)
+        stopped.set()
+        assert await second == 2
+        assert (await asyncio.gather(first, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+
+    asyncio.run(run())
+
+
 def test_an_error_of_the_work_reaches_everybody_and_the_next_batch_goes_on() -> None:
     calls: list[list[int]] = []
 

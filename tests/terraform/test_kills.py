@@ -203,6 +203,24 @@ def test_one_that_ignores_the_interrupt_is_killed_after_the_grace(tmp_path: Path
     asyncio.run(run())
 
 
+def test_where_its_output_can_t_be_kept_it_is_stopped_all_the_same(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def full(line: str) -> None:
+        seen.append(line)
+        raise OSError("no space left on the device")
+
+    async def run() -> None:
+        script = "trap '' INT; echo $$; while true; do echo more; sleep 0.05; done"
+        with pytest.raises(OSError, match="no space"):
+            await process.run(
+                ["sh", "-c", script], folder=tmp_path, environ=os.environ, on_line=full, grace_s=30
+            )
+        assert not psutil.pid_exists(int(seen[0]))
+
+    asyncio.run(run())
+
+
 ORPHAN_MAKER = """
 import asyncio, os, sys
 from pathlib import Path

@@ -154,10 +154,10 @@ class Ledger:
                 connection.limit_pages(self._pages)
             entries = [entry for batch, _ in batches for entry in batch]
             last = connection.append(entries, self._wall(), self._check_guard)
-        except ChainfleetError as error:
-            self._failure = error
+        except Exception as error:  # whatever it is, everybody who waits must hear of it
+            self._failure = error if isinstance(error, ChainfleetError) else _unwritable(error)
             for _, future in batches:
-                future.set_exception(error)
+                future.set_exception(self._failure)
             return
         for _, future in batches:
             future.set_result(last)
@@ -169,6 +169,13 @@ class Ledger:
         rows = self._writer.rows("SELECT fence FROM lease WHERE name = ?", (name,))
         if rows != [(fence,)]:
             raise LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
+
+
+def _unwritable(error: Exception) -> LedgerError:
+    return LedgerError(
+        f"a record can't be written: {type(error).__name__}: {error}",
+        way_out="report it: this is a mistake in chainfleet; `resume` goes on from what was written before",
+    )
 
 
 def prepare(connection: Connection, place: Place, fleet: str) -> None:

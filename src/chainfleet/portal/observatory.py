@@ -10,8 +10,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +110,8 @@ class Observatory:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         while not self._stop.is_set():
-            due = [desk for desk in self._registry.desks() if self._is_due(desk)]
-            await asyncio.gather(*(self._sample(desk, start_cloud=False) for desk in due))
+            due = [desk for desk in self._desks() if self._is_due(desk.name)]
+            await asyncio.gather(*(self._sample_unless_archived(desk) for desk in due))
             try:
                 async with asyncio.timeout(1.0):
                     await self._stop.wait()
@@ -121,31 +122,37 @@ class Observatory:
 
             await clusters().close()
 
-    def _is_due(self, desk: Desk) -> bool:
-        watch = self._watches.setdefault(desk.name, _Watch())
+    def _desks(self) -> list[Desk]:
+        try:
+            return self._registry.desks()
+        except Exception:
+            # A home folder that is away for a moment must not end the watch.
+            log.exception("looking for environments")
+            return []
+
+    def _is_due(self, name: str) -> bool:
+        watch = self._watches.setdefault(name, _Watch())
         now = time.monotonic()
         every = WATCHED_S if now - watch.looked < _LOOKED_S and watch.looked else UNWATCHED_S
-        return now - watch.sampled >= every and not desk.environment().archived
+        return now - watch.sampled >= every
+
+    async def _sample_unless_archived(self, desk: Desk) -> None:
+        with _noted(self._watches[desk.name], desk.name):
+            environment = await asyncio.to_thread(desk.environment)
+            if not environment.archived:
+                await self._sample(desk, start_cloud=False)
 
     async def _sample(self, desk: Desk, *, start_cloud: bool) -> None:
         watch = self._watches.setdefault(desk.name, _Watch())
         async with watch.lock:
             watch.sampled = time.monotonic()
-            try:
+            with _noted(watch, desk.name):
                 async with asyncio.timeout(PATIENCE_S):
                     found = await self._look(desk, watch, start_cloud=start_cloud)
-            except (ChainfleetError, OSError, TimeoutError) as error:
-                watch.problem = str(error).split("\n", 1)[0] or "no answer in time"
-                return
-            except Exception:
-                # A driver's own mistake must not end the watch over the other environments.
-                log.exception("sampling %s", desk.name)
-                watch.problem = "the network could not be looked at: see the portal's log"
-                return
-            if found is not None:
-                watch.last, watch.problem = found, ""
-                body = json.dumps(found, separators=(",", ":"))
-                await asyncio.to_thread(desk.ledger.add_sample, found["wall"], body, keep_s=KEPT_S)
+                if found is not None:
+                    watch.last, watch.problem = found, ""
+                    body = json.dumps(found, separators=(",", ":"))
+                    await asyncio.to_thread(desk.ledger.add_sample, found["wall"], body, keep_s=KEPT_S)
 
     async def _look(self, desk: Desk, watch: _Watch, *, start_cloud: bool) -> dict[str, Any] | None:
         from chainfleet.runtime.operations import scaled, task_environ
@@ -204,6 +211,18 @@ class Observatory:
             return None
         self._clouds[desk.name] = running
         return running
+
+
+@contextmanager
+def _noted(watch: _Watch, name: str) -> Iterator[None]:
+    """What goes wrong with one environment is kept as its problem; the watch over the others goes on."""
+    try:
+        yield
+    except (ChainfleetError, OSError, TimeoutError) as error:
+        watch.problem = str(error).split("\n", 1)[0] or "no answer in time"
+    except Exception:
+        log.exception("sampling %s", name)
+        watch.problem = "the network could not be looked at: see the portal's log"
 
 
 def _answers(running: Running) -> bool:

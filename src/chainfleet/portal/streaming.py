@@ -6,13 +6,13 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chainfleet import __version__
+from chainfleet.ledger.database import Place
 
 from .figures import Figures
 from .journal import BATCH_S, Journal, Journals
@@ -87,12 +87,13 @@ class Streams:
         self._journals.wake()
 
     async def open(
-        self, ledgers: Mapping[str, object], since: str | None, principal: Principal
+        self, ledgers: Mapping[str, Place], since: str | None, principal: Principal
     ) -> EventStream:
-        """A stream of these ledgers (paths by environment).
+        """A stream of these ledgers, by environment; it counts as open until it was called and is over.
 
         Raises:
             ProblemError: a place that never was, or too many streams.
+            ChainfleetError: a ledger can't be read.
         """
         if self.stopping or self._open[principal.token_id] >= STREAMS_EACH:
             raise ProblemError(
@@ -103,43 +104,40 @@ class Streams:
                 retryable=True,
             )
         wanted = None if since is None else read_id(since, list(ledgers))
-        joined = [await self._journals.join(name, path) for name, path in ledgers.items()]  # type: ignore[arg-type]
+        joined: list[Journal] = []
+        try:
+            for name, ledger in ledgers.items():
+                joined.append(await self._journals.join(name, ledger))
+            places = _places(joined, wanted)
+        except BaseException:
+            self._leave(joined)
+            raise
+        self._open[principal.token_id] += 1
+        self._figures.streams += 1
+
+        def over() -> None:
+            self._figures.streams -= 1
+            self._open[principal.token_id] -= 1
+            self._leave(joined)
+
+        return EventStream(self._frames(joined, places, principal), over)
+
+    def _leave(self, joined: Sequence[Journal]) -> None:
         for journal in joined:
-            place = (wanted or {}).get(journal.environment, 0)
-            if place > journal.head:
-                for other in joined:
-                    self._journals.leave(other)
-                raise ProblemError(
-                    410,
-                    "unknown-sequence",
-                    f"{journal.environment} has no record {place}; its last one is {journal.head}",
-                    way_out="read the run anew and stream from its `seq`",
-                )
-        places = {
-            j.environment: j.head if wanted is None else wanted.get(j.environment, j.head) for j in joined
-        }
-        return EventStream(self._frames(joined, places, principal))
+            self._journals.leave(journal)
 
     async def _frames(
         self, joined: Sequence[Journal], places: dict[str, int], principal: Principal
-    ) -> AsyncIterator[bytes]:
-        self._open[principal.token_id] += 1
-        self._figures.streams += 1
-        try:
-            yield b"retry: 1000\n\n" + frame("hello", self._hello(joined))
-            for journal in joined:
-                if journal.head - places[journal.environment] > BACKLOG:
-                    places.update({j.environment: j.head for j in joined})
-                    data = {"reason": "backlog", "heads": dict(places)}
-                    yield frame("snapshot", data, write_id(places))
-                    break
-            async for chunk in self._follow(joined, places, principal):
-                yield chunk
-        finally:
-            self._figures.streams -= 1
-            self._open[principal.token_id] -= 1
-            for journal in joined:
-                self._journals.leave(journal)
+    ) -> AsyncGenerator[bytes]:
+        yield b"retry: 1000\n\n" + frame("hello", self._hello(joined))
+        for journal in joined:
+            if journal.head - places[journal.environment] > BACKLOG:
+                places.update({j.environment: j.head for j in joined})
+                data = {"reason": "backlog", "heads": dict(places)}
+                yield frame("snapshot", data, write_id(places))
+                break
+        async for chunk in self._follow(joined, places, principal):
+            yield chunk
 
     async def _follow(
         self, joined: Sequence[Journal], places: dict[str, int], principal: Principal
@@ -189,28 +187,53 @@ class Streams:
         }
 
 
-class EventStream(Response):
-    """Sends frames until they end or the listener is gone."""
+def _places(joined: Sequence[Journal], wanted: Mapping[str, int] | None) -> dict[str, int]:
+    """Where each journal is read from: its head, unless a place is wanted."""
+    places = {j.environment: j.head for j in joined} | dict(wanted or {})
+    for journal in joined:
+        place = places[journal.environment]
+        if place > journal.head:
+            raise ProblemError(
+                410,
+                "unknown-sequence",
+                f"{journal.environment} has no record {place}; its last one is {journal.head}",
+                way_out="read the run anew and stream from its `seq`",
+            )
+    return places
 
-    def __init__(self, frames: AsyncIterator[bytes]) -> None:
+
+class EventStream(Response):
+    """Sends frames until they end or the listener is gone; `over` is called then, whether a frame was sent or not."""
+
+    def __init__(self, frames: AsyncGenerator[bytes], over: Callable[[], None]) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._frames = frames
+        self._over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         del scope
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await self._until_gone(receive, send)
+        finally:
+            # Frames that nobody began to read run no `finally` of their own.
+            self._over()
+            await self._frames.aclose()
+
+    async def _until_gone(self, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
         gone = asyncio.ensure_future(_gone(receive))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                # What broke it off is the server's to log: to the listener it must not look like an end.
+                sending.result()
         finally:
             for task in (sending, gone):
                 task.cancel()
             await asyncio.gather(sending, gone, return_exceptions=True)
-            with suppress(RuntimeError):
-                await self._frames.aclose()  # type: ignore[attr-defined]  # it is a generator
 
     async def _send(self, send: Send) -> None:
         async for chunk in self._frames:

@@ -179,6 +179,7 @@ class Coordinator:
         finally:
             for chore in chores:
                 chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             await self._stop_all()
         if self._last_commit is not None:
             # Whoever is told the end must find it in the ledger.

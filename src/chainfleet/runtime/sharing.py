@@ -7,6 +7,7 @@ whose ledgers lie in one database, and those whose state folders lie side by sid
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -111,11 +112,16 @@ class Sharing:
         self._limits = {limit.name: limit for limit in limits}
         self._accounts = {name: _Account() for name in names}
         self._idle_since: dict[str, float] = {}
+        self._lock = threading.Lock()
+        """A question may still be under way in its thread when the run has ended and closes this."""
+        self._untold: dict[str, float] = {}
+        """Tokens that were granted and that the run hasn't been told of."""
 
     async def ask(self, wants: Sequence[Want], now: float) -> list[TokensGranted]:
         """Ask for what is wanted and not held, as far as it is time to; tell what was noticed."""
         asks = {want.limit: ask for want in wants if (ask := self._ask(want, now)) is not None}
         grants = await asyncio.to_thread(self._draw, asks) if asks else {}
+        self._untold.clear()
         events = [self._granted(limit, grant, now) for limit, grant in grants.items()]
         return [event for event in events if event is not None]
 
@@ -150,11 +156,14 @@ class Sharing:
         self._draw({event.limit: Ask(self._limits[event.limit], event.tokens) for event in events})
 
     def _draw(self, asks: Mapping[str, Ask]) -> Mapping[str, Grant]:
-        began = time.perf_counter()
-        grants = self._budgets.draw({self.names[limit]: ask for limit, ask in asks.items()})
-        self.asked += 1
-        self.spent_s += time.perf_counter() - began
-        return {limit: grants[self.names[limit]] for limit in asks}
+        with self._lock:
+            began = time.perf_counter()
+            drawn = self._budgets.draw({self.names[limit]: ask for limit, ask in asks.items()})
+            self.asked += 1
+            self.spent_s += time.perf_counter() - began
+            grants = {limit: drawn[self.names[limit]] for limit in asks}
+            self._untold = {limit: grant.tokens for limit, grant in grants.items() if grant.tokens}
+            return grants
 
     def next_s(self, wants: Sequence[Want], now: float) -> float:
         """Seconds until it is worth asking again, if nothing happens before."""
@@ -163,10 +172,13 @@ class Sharing:
 
     def close(self, wants: Sequence[Want]) -> None:
         """The run is over: what it holds goes back."""
-        held = [TokensGranted(want.limit, -want.held) for want in wants if want.held > 0]
+        with self._lock:
+            held = dict(self._untold)
+        for want in wants:
+            held[want.limit] = held.get(want.limit, 0.0) + want.held
         with suppress(ChainfleetError):
             try:
-                self.give_back(held)
+                self.give_back([TokensGranted(name, -tokens) for name, tokens in held.items() if tokens > 0])
             finally:
                 self._budgets.close()
 

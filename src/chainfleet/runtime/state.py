@@ -106,8 +106,18 @@ class StateFolder:
         temporary.replace(path)
 
     def recall(self, name: str) -> Any:
-        """The value kept under that name, or None."""
+        """The value kept under that name, or None.
+
+        Raises:
+            EnvironmentProblem: it can't be read.
+        """
+        path = self.root / f"{name}.json"
         try:
-            return json.loads((self.root / f"{name}.json").read_text(encoding="utf-8"))
+            return json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except (OSError, ValueError) as error:
+            raise EnvironmentProblem(
+                f"{path} can't be read: {error}",
+                way_out="restore it from a copy of the state folder",
+            ) from None

@@ -56,9 +56,9 @@ class Batch(Generic[Item, Result]):
                 batch, self._waiting = self._waiting, []
                 await self._carry_out(batch)
         finally:
-            self._worker = None
-            for _, future in self._waiting:
-                future.cancel()
+            # Who joined while this one was being stopped was not cancelled, and goes on with the next.
+            self._waiting = [entry for entry in self._waiting if not entry[1].done()]
+            self._worker = asyncio.create_task(self._run()) if self._waiting else None
 
     async def _carry_out(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         self._taken = [future for _, future in batch]

@@ -78,14 +78,17 @@ async def _read(process: asyncio.subprocess.Process, on_line: Callable[[str], No
 
 async def _end(process: asyncio.subprocess.Process, on_line: Callable[[str], None], grace_s: float) -> None:
     """Make sure that the process and its group are gone."""
-    if process.returncode is None:
-        _signal(process.pid, signal.SIGINT)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await _read(process, on_line)
-                await process.wait()
-    _signal(process.pid, signal.SIGKILL)
-    await process.wait()
+    try:
+        if process.returncode is None:
+            _signal(process.pid, signal.SIGINT)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await _read(process, on_line)
+                    await process.wait()
+    finally:
+        # Whatever `on_line` raises, on a full disk for one: nothing is left behind.
+        _signal(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _signal(group: int, number: signal.Signals) -> None:
