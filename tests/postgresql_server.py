@@ -85,7 +85,7 @@ class PostgresqlServer:
         if self._process is not None:
             self._process.send_signal(how)
             try:
-                self._process.wait(timeout=20)
+                self._process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 # As a supervisor does with a server that does not end in time.
                 self._process.send_signal(signal.SIGQUIT)

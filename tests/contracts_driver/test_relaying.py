@@ -278,7 +278,7 @@ def test_metrics_are_served_on_the_loopback_port():
         metrics.relayed(8)
         async with metrics.served(0) as port:
             url = f"http://127.0.0.1:{port}/metrics"
-            return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+            return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read().decode())
 
     text = asyncio.run(fetch())
     assert "chainfleet_relay_lag_rounds 1" in text

@@ -215,7 +215,7 @@ class Chaos:
                 process.terminate()
         for process in processes:
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

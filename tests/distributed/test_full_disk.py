@@ -140,7 +140,7 @@ def test_a_full_disk_stops_the_run_which_goes_on_from_there(
         result = asyncio.run(continue_run(distribute(environment), view, lambda _: []))
     if worker is not None:
         worker.terminate()
-        worker.communicate(timeout=20)
+        worker.communicate(timeout=60)
     assert result.finish.verdict is Verdict.SUCCEEDED
     story = [json.loads(line) for line in (world / "story").read_text().splitlines()]
     effects = [task for _, what, task, *_ in story if what == "effect"]

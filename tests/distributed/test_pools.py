@@ -72,7 +72,7 @@ def start_worker(database: str, tmp_path: Path) -> Iterator[StartWorker]:
     yield begin
     for worker in workers:
         worker.terminate()
-        worker.communicate(timeout=20)
+        worker.communicate(timeout=60)
 
 
 def story(tmp_path: Path) -> list[tuple[float, str, str, int, int]]:

@@ -43,7 +43,7 @@ def home(postgresql: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield folder
     for worker in workers:
         worker.terminate()
-        worker.communicate(timeout=20)
+        worker.communicate(timeout=60)
 
 
 def run(

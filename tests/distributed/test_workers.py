@@ -66,7 +66,7 @@ def test_logs_progress_and_outputs_come_back_and_sigterm_ends_what_runs(
     assert memory_mib >= 1024
     assert machine_of(database, ["other"])[2] == 0
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=15) == 0
+    assert worker.wait(timeout=60) == 0
     tables = open_tables(database)
     assert tables.rows("SELECT count(*) FROM worker") == [(0,)]
     assert tables.rows("SELECT count(*) FROM attempt WHERE NOT over") == [(0,)]
@@ -94,7 +94,7 @@ def test_logs_are_sent_while_they_are_written_where_no_folder_is_shared(
 
     result = asyncio.run(start_run(environment, plan, "r-deploy", lambda _: [Looking()]))
     worker.terminate()
-    worker.communicate(timeout=15)
+    worker.communicate(timeout=60)
     assert result.finish.verdict is Verdict.SUCCEEDED
     assert early, "some lines came before their attempt was over"
     for task in plan.tasks:
@@ -123,7 +123,7 @@ def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(
     result = asyncio.run(start_run(environment, make_plan(environment.fleet, "r1"), "r-deploy", lambda _: []))
     for worker in workers:
         worker.terminate()
-        worker.communicate(timeout=15)
+        worker.communicate(timeout=60)
     assert said[0].startswith("no worker serves pool default: ")
     assert said[0].endswith(" attempts wait (chainfleet worker --pool default)")
     assert said[1] == "pool default is served"
@@ -153,7 +153,7 @@ def test_a_job_that_died_with_a_worker_which_had_not_begun_is_handed_out_again(
     result = asyncio.run(start_run(environment, plan, "r-deploy", lambda _: []))
     for worker in workers:
         worker.terminate()
-        worker.communicate(timeout=15)
+        worker.communicate(timeout=60)
     tables.close()
     assert lost[0] > 0
     assert result.finish.verdict is Verdict.SUCCEEDED

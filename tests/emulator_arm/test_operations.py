@@ -112,5 +112,5 @@ def test_it_ends_when_its_owner_is_killed(tmp_path):
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    emulator.wait(timeout=10)
+    emulator.wait(timeout=60)
     assert not emulator.is_running()

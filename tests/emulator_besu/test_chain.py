@@ -176,7 +176,7 @@ async def deploy(w3: Any, account: Any, nonce: int = 0) -> Any:
         }
     )
     digest = await w3.eth.send_raw_transaction(signed.raw_transaction)
-    return await w3.eth.wait_for_transaction_receipt(digest, timeout=20, poll_latency=0.05)
+    return await w3.eth.wait_for_transaction_receipt(digest, timeout=60, poll_latency=0.05)
 
 
 def test_refusals_read_as_besus(network: Any, run: Any) -> None:

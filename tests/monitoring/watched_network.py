@@ -46,7 +46,7 @@ class Network:
             heartbeat_s=3600,
             wall=lambda: self.now,
             monotonic=time.monotonic,
-            patience_s=options.pop("patience_s", 0.3),
+            patience_s=options.pop("patience_s", 1.0),
         )
 
     def look(self):

@@ -121,7 +121,7 @@ def test_of_two_changes_that_meet_exactly_one_is_made(
     admin = portal.client()
     etag = admin.get("/environments/dev").headers["etag"]
     # Both have seen that nobody changed anything before either writes.
-    met = threading.Barrier(2, timeout=20)
+    met = threading.Barrier(2, timeout=60)
 
     def make_plan(*_: object) -> None:
         met.wait()

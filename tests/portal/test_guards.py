@@ -164,7 +164,7 @@ def test_other_media_types_methods_and_paths_are_problems(admin: httpx2.Client) 
 
 def test_malformed_requests_end_the_connection(portal: Running) -> None:
     for raw in (b"\x16\x03\x01\x00\xa5", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nHost : x\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", portal.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", portal.port), timeout=60) as connection:
             connection.sendall(raw)
             assert b" 200 " not in connection.makefile("rb").read(200)
     assert portal.client().get("/meta").is_success
@@ -200,7 +200,7 @@ def test_request_ids_and_traces_are_taken_over_where_they_are_sound(admin: httpx
 
 
 def test_websockets_are_refused(portal: Running) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=60)
     headers = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",

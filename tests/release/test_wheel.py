@@ -198,7 +198,7 @@ def _look_at_pages(machine: Machine) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
         process.stdout.close()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def _address(process: subprocess.Popen[str]) -> str:

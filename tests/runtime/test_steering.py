@@ -83,7 +83,7 @@ class Background:
 
     @staticmethod
     def wait_for(condition: Callable[[], object]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < end, "waited in vain"
             time.sleep(0.02)

@@ -127,7 +127,7 @@ def test_metrics_count_what_happened(run_with):
     assert seen["chainfleet_run_estimated_seconds_total", ("phase", "besu")] == 4
     assert seen["chainfleet_run_finished",] == 1
     assert seen["chainfleet_run_remaining_seconds",] == 0
-    assert 0 < seen["chainfleet_run_ledger_lag_seconds",] < 5
+    assert 0 < seen["chainfleet_run_ledger_lag_seconds",] < 60
     assert seen["chainfleet_run_attempts_running", ("phase", "besu")] == 0
     assert max(values["chainfleet_run_attempts_running", ("phase", "besu")] for values in during) == 2
     assert (
@@ -253,7 +253,7 @@ def test_the_environment_switches_everything_on(run_with, tmp_path, free_port, m
 
     def fetch(port):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
                 return answer.read()
         except OSError:  # the run is over and so is the server
             return b""

@@ -93,7 +93,7 @@ class Files:
             entries[-1:] = [*entries[-1:], Entry(RUN, at, "note", "ballast", f'"{"x" * 200_000}"')]
         future = self._ledger.append(entries)
         try:
-            future.result(timeout=20)
+            future.result(timeout=60)
         except EnvironmentProblem as error:
             must(full, "the disk is not full, yet the ledger says:", error)
             return False

@@ -210,7 +210,7 @@ def applying(folder: Path, cloud: Running) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def slow_cloud(tmp_path: Path) -> Iterator[Running]:
-    with start(tmp_path / "slow", time_scale=1.0, parts="arm,azapi") as running:
+    with start(tmp_path / "slow", time_scale=0.25, parts="arm,azapi") as running:
         yield running
 
 
@@ -220,8 +220,8 @@ def test_eighty_calls_at_once_wait_side_by_side(tmp_path: Path, slow_cloud: Runn
     many = IDENTITY.replace('"one"', '"i${count.index}"').replace("{\n  type", "{\n  count = 80\n  type", 1)
     begin = time.monotonic()
     root.apply(group("rg-many") + many, "-parallelism=100")
-    # An identity takes about two seconds; ten at a time (the plugin package's pool) would be sixteen.
-    assert time.monotonic() - begin < 12
+    # An identity takes about eight seconds here; ten at a time (the plugin package's pool) would be over sixty.
+    assert time.monotonic() - begin < 50
 
 
 def start_provider(environ: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -236,7 +236,7 @@ def start_provider(environ: dict[str, str]) -> subprocess.Popen[bytes]:
 
 def test_it_ends_when_its_input_ends() -> None:
     process = start_provider(dict(os.environ))
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -268,7 +268,7 @@ def test_without_settings_it_says_what_is_missing(root: Root) -> None:
             root.run("plan", "-no-color").stderr.split()
         )
     finally:
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(
