@@ -11,7 +11,9 @@ import { en, type Key } from '../src/core/i18n/en'
 import { fr } from '../src/core/i18n/fr'
 import { ja } from '../src/core/i18n/ja'
 import type { RunExport } from '../src/core/api/types'
+import type { App } from '../src/core/app/app'
 import { OpenRun } from '../src/core/app/runs'
+import { monitoringPage } from '../src/core/pages/monitoring'
 import { replay } from '../src/core/model/run'
 import { events, plan, RUN } from './recorded'
 
@@ -181,5 +183,18 @@ describe('opening a run', () => {
     expect(run.model!.seq).toBe(200)
     const expected = replay(RUN, 'dev', plan, events.slice(80, 200), Infinity)
     expect(run.model!.counts).toEqual(expected.counts)
+  })
+})
+
+describe('the monitoring page', () => {
+  const page = (history: object): string => JSON.stringify(monitoringPage({
+    t: (key: Key) => key, words: { locale: 'en' }, environment: () => ({ name: 'dev' }), every: () => undefined, link: () => '',
+    use: (key: string) => (key.startsWith('monitoring-history') ? history : { data: { state: 'live' } }),
+  } as unknown as App))
+
+  it('does not say that nobody has looked while it does not know yet', () => {
+    expect(page({ data: undefined })).not.toContain('monitoring.noHistory')
+    expect(page({ data: { points: [] } })).toContain('monitoring.noHistory')
+    expect(page({ data: undefined, problem: new Error('the portal is away') })).toContain('the portal is away')
   })
 })

@@ -230,7 +230,7 @@ class Network:
             return found
         return found.get("result", found.get("error"))
 
-    async def until(self, what: Callable[[], Any], seconds: float = 15.0) -> Any:
+    async def until(self, what: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Wait until an async condition holds; returns what it gave."""
         end = asyncio.get_running_loop().time() + seconds
         while True:

@@ -207,7 +207,7 @@ def test_waiting_ends_with_the_change_and_not_by_asking_again(regions):
             def done(found):
                 return found is not None and found["data"]["a"] == "2"
 
-            waiting = asyncio.create_task(cluster.wait_for("ConfigMap", "settings", "default", done, 10))
+            waiting = asyncio.create_task(cluster.wait_for("ConfigMap", "settings", "default", done, 60))
             await asyncio.sleep(0.4)
             await cluster.patch(config_map(a="2"), manager="chainfleet")
             assert (await waiting)["data"] == {"a": "2"}

@@ -148,15 +148,21 @@ def test_memory_stays_as_it_is_over_a_hundred_thousand_blocks():
         for number in range(start, start + count):
             window.feed(replace(header, number=number, timestamp=header.timestamp + 5 * number), signers)
 
-    tracemalloc.start()
     feed(1, 20_000)
-    before = tracemalloc.get_traced_memory()[0]
-    feed(20_001, 100_000)
-    after, peak = tracemalloc.get_traced_memory()
+    growth, highest = [], []
+    tracemalloc.start()
+    for start in range(20_001, 120_001, 25_000):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        feed(start, 25_000)
+        after, peak = tracemalloc.get_traced_memory()
+        growth.append(after - before)
+        highest.append(peak - before)
     tracemalloc.stop()
     assert window.rounds["0"] == 120_000
-    assert after - before < 10_000, after - before
-    assert peak - before < 100_000, peak - before
+    # All four would grow; one or two do where another test's thread works in this process.
+    assert min(growth) < 2_500, growth
+    assert min(highest) < 100_000, highest
 
 
 def test_far_behind_it_leaves_blocks_out_and_says_so():

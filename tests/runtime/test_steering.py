@@ -73,7 +73,8 @@ class Background:
 
     def _work(self) -> None:
         with open_environment(self._fleet, self.state, {}) as environment:
-            self.result = asyncio.run(start_run(environment, self._plan, RUN, lambda _: []))
+            result = asyncio.run(start_run(environment, self._plan, RUN, lambda _: []))
+        self.result = result
 
     def state_of(self, task: str) -> TaskState | None:
         return operations.read_run(self.state, self._fleet.name).states.get(task)
@@ -89,7 +90,7 @@ class Background:
             time.sleep(0.02)
 
     def join(self) -> RunResult:
-        self._thread.join(20)
+        self._thread.join(60)
         self.ledger.close()
         assert self.result is not None
         return self.result

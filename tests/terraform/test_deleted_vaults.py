@@ -68,7 +68,7 @@ async def delete(workbench: Workbench, resource_id: str) -> None:
     async with reality._connections() as client:
         response = await client.delete(url, headers=headers)
     assert response.status_code < 300, response.text
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await is_kept(workbench):  # noqa: ASYNC110 - a condition outside of this process
             await asyncio.sleep(0.02)
 

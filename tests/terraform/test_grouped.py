@@ -115,7 +115,7 @@ def test_one_region_is_destroyed_and_the_others_stay(grouped: Workbench) -> None
 def test_a_cancelled_attempt_leaves_the_others_to_go_on(grouped: Workbench) -> None:
     async def run() -> None:
         tasks = [asyncio.create_task(grouped.change("network", name)) for name in THREE]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 await asyncio.sleep(0.02)
                 if applies(grouped):

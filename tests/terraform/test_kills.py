@@ -124,7 +124,7 @@ def test_on_the_cloud_nothing_is_doubled_or_lost(workbench: Workbench, seed: int
 def test_a_cancelled_attempt_stops_terraform_in_order(built_in: Workbench) -> None:
     async def run() -> None:
         task = asyncio.create_task(built_in.change("network", REGION))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not built_in.progress:  # noqa: ASYNC110 - told by another process
                 await asyncio.sleep(0.01)
         task.cancel()
@@ -186,13 +186,20 @@ def test_a_damaged_state_is_never_taken_for_an_empty_one_when_destroying(workben
 
 
 def test_one_that_ignores_the_interrupt_is_killed_after_the_grace(tmp_path: Path) -> None:
-    script = "trap '' INT; while true; do sleep 0.05; done"
+    script = "trap '' INT; echo deaf; while true; do sleep 0.05; done"
+    deaf = asyncio.Event()
 
     async def run() -> None:
         task = asyncio.create_task(
-            process.run(["sh", "-c", script], folder=tmp_path, environ=os.environ, on_line=print, grace_s=0.3)
+            process.run(
+                ["sh", "-c", script],
+                folder=tmp_path,
+                environ=os.environ,
+                on_line=lambda _: deaf.set(),
+                grace_s=0.3,
+            )
         )
-        await asyncio.sleep(0.2)
+        await deaf.wait()
         start = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -179,7 +179,9 @@ def test_stopping_one_terraform_stops_no_other(tmp_path: Path, cloud: Running, w
         for process in (stopped, left):
             assert process.stdout is not None
             assert any("rules: Creating..." in line for line in process.stdout)
-        time.sleep(0.5)  # Terraform says so just before it calls.
+        while len(groups(cloud)) < 2:  # Terraform says so just before it calls.
+            assert left.poll() is None
+            time.sleep(0.05)
         stopped.send_signal(signal.SIGINT)
         said, _ = stopped.communicate(timeout=30)
         assert left.poll() is None, "both ended, so the test was too slow to tell"
@@ -187,6 +189,10 @@ def test_stopping_one_terraform_stops_no_other(tmp_path: Path, cloud: Running, w
         assert "context canceled" in said
         said, _ = left.communicate(timeout=60)
         assert left.returncode == 0, said
+
+
+def groups(cloud: Running) -> list[str]:
+    return [each["id"] for each in cloud.control("/resources")["resources"] if "SecurityGroups" in each["id"]]
 
 
 @contextmanager

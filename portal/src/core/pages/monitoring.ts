@@ -29,16 +29,17 @@ export function monitoringPage(app: App): PageModel {
   const blocks: Block[] = []
   if (sample.state !== 'live') blocks.push({ kind: 'notice', key: 'state', tone: 'warn', title: t(`monitoring.${sample.state === 'unreachable' ? 'unreachable' : 'stale'}`), text: sample.problem || (sample.wall ? t('monitoring.since', { when: words.dateTime(sample.wall * 1000) }) : ''), buttons: [] })
   if (stats.length) blocks.push({ kind: 'stats', key: 'network', items: stats })
-  blocks.push(...plots(app, history.data), regionHealth(app, sample.regions ?? []), oracles(app, sample.oracle ?? []), limits(app, sample.limits ?? []), alerts(app, sample.alerts ?? []))
+  blocks.push(...plots(app, history.data, history.problem?.message), regionHealth(app, sample.regions ?? []), oracles(app, sample.oracle ?? []), limits(app, sample.limits ?? []), alerts(app, sample.alerts ?? []))
   return { ...page, blocks }
 }
 
-function plots(app: App, history: MonitoringHistory | undefined): Block[] {
+function plots(app: App, history: MonitoringHistory | undefined, problem: string | undefined): Block[] {
   const { t } = app
   const points = history?.points ?? []
   const plot = (key: 'head' | 'head_age_s' | 'answering' | 'peers_min', title: string): Block => ({
     kind: 'section', key: `plot-${key}`, size: 'half', title, hint: '', buttons: [],
-    blocks: [points.length > 1
+    // Until the history is here nobody knows whether there was a second look.
+    blocks: [!history ? loading(app, problem) : points.length > 1
       ? { kind: 'panel', key, panel: 'plot', label: title, input: { x: points.map((point) => point.wall), y: points.map((point) => point[key] ?? null), title, locale: app.words.locale } }
       : { kind: 'empty', key: 'none', title: t('monitoring.noHistory'), text: '', code: '', buttons: [] }],
   })
