@@ -120,8 +120,12 @@ class Connection(Protocol):
         ...
 
 
-def connect(place: Place) -> Connection:
+def connect(place: Place, *, silence_s: float | None = None) -> Connection:
     """Open the database; a file is made if there is none.
+
+    Args:
+        place: where it lies.
+        silence_s: a line to it that is silent for so long is dead; `postgres.SILENCE_S` if None.
 
     Raises:
         LedgerError: damaged.
@@ -131,9 +135,9 @@ def connect(place: Place) -> Connection:
         from .sqlite import SqliteConnection
 
         return SqliteConnection(place)
-    from .postgres import PostgresConnection
+    from .postgres import SILENCE_S, PostgresConnection
 
-    return PostgresConnection(place)
+    return PostgresConnection(place, silence_s=SILENCE_S if silence_s is None else silence_s)
 
 
 def postgres_place(url: str, environment: str) -> Postgres:

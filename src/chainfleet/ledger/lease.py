@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from chainfleet.model.errors import LeaseLost
@@ -23,15 +24,36 @@ NAME = "coordinator"
 TAKE = """
 INSERT INTO lease VALUES (?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, fence = excluded.fence, expires = excluded.expires
+WHERE lease.expires = ?
 """
+"""Changes nothing where its holder renewed it since it was looked at."""
+PROLONG = """
+UPDATE lease SET expires = CASE WHEN expires > ? THEN expires ELSE ? END WHERE name = ? AND fence = ?
+"""
+"""A renewal that was on its way for long takes nothing back from a later one."""
 
 
 class Lease:
-    """A held lease; `fence` is its counter."""
+    """A held lease; `fence` is its counter.
 
-    def __init__(self, place: Place, *, wall: Callable[[], float] | None = None, name: str = NAME) -> None:
+    Attributes:
+        renew_every_s: how often its holder is to call `renew`.
+    """
+
+    renew_every_s = 5.0
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        wall: Callable[[], float] | None = None,
+        name: str = NAME,
+        ttl_s: float = TTL_S,
+        silence_s: float | None = None,
+    ) -> None:
         self._place = place
-        self._connection = connect(place)
+        self._ttl_s = ttl_s
+        self._connection = connect(place, silence_s=silence_s)
         # A file that was removed can still be written to, and nobody would ever read it.
         self._identity = identity(place)
         self._wall = wall or self._connection.clock
@@ -43,13 +65,21 @@ class Lease:
             self._connection.close()
             raise
 
+    @property
+    def left_s(self) -> float:
+        """Seconds for which its holder may act without another renewal; below zero if it may not."""
+        return inf
+
     def renew(self) -> None:
         """Prolong it; raises LeaseLost if somebody else has it, or the ledger is gone."""
         if not self._is_there():
             message = f"the ledger {self._place} was removed while it was in use"
             raise LeaseLost(message, way_out="deploy again: what exists is adopted")
-        sql = "UPDATE lease SET expires = ? WHERE name = ? AND fence = ?"
-        if not self._connection.change(sql, (self._wall() + TTL_S, self.name, self.fence)):
+        self._prolong(self._connection, self._wall)
+
+    def _prolong(self, connection: Connection, wall: Callable[[], float]) -> None:
+        until = wall() + self._ttl_s
+        if not connection.change(PROLONG, (until, until, self.name, self.fence)):
             raise self._lost()
 
     def check(self) -> None:
@@ -76,18 +106,34 @@ class Lease:
         with connection.writing():
             sql = "SELECT holder, fence, expires FROM lease WHERE name = ?"
             row = next(iter(connection.rows(sql, (self.name,))), None)
-            if row is not None and row[2] > now and not _is_dead(row[0]):
+            fence: int = (row[1] if row else 0) + 1
+            found = row[2] if row else 0.0
+            mine = (self.name, self.holder, fence, now + self._ttl_s)
+            held = row is not None and row[2] > now and not _is_dead(row[0])
+            if held or not connection.change(TAKE, (*mine, found)):
+                assert row is not None
                 host, pid, _ = row[0].split(":")
                 message = f"process {pid} on {host} is running this environment"
                 raise LeaseLost(
                     message, way_out="wait until it ends or stop it; `chainfleet status` shows what it does"
                 )
-            fence: int = (row[1] if row else 0) + 1
-            connection.change(TAKE, (self.name, self.holder, fence, now + TTL_S))
         return fence
 
     def _lost(self) -> LeaseLost:
         return LeaseLost("another coordinator took over this environment", way_out="leave it to that one")
+
+
+def open_lease(place: Place, *, ttl_s: float = TTL_S) -> Lease:
+    """Take the lease of an environment.
+
+    Raises:
+        LeaseLost: another process has it.
+    """
+    if isinstance(place, Path):
+        return Lease(place, ttl_s=ttl_s)
+    from .distant import DistantLease
+
+    return DistantLease(place, ttl_s=ttl_s)
 
 
 def holder_of(place: Place, *, name: str = NAME) -> str | None:

@@ -5,6 +5,7 @@ A request is a row that the coordinator takes out and turns into an event; the e
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Mailbox:
     def __init__(self, place: Place, *, wall: Callable[[], float] = time.time) -> None:
         self._connection = connect(place)
         self._wall = wall
+        self._lock = threading.Lock()
 
     def post(self, request: Request) -> None:
         """Leave a request; it is durable when this returns."""
@@ -47,12 +49,14 @@ class Mailbox:
         self._connection.change("INSERT INTO request (wall, kind, body) VALUES (?, ?, ?)", row)
 
     def take(self) -> list[Request]:
-        """Take out what was asked for, oldest first."""
-        if not self._connection.rows("SELECT 1 FROM request LIMIT 1"):
-            return []
-        rows = self._connection.rows("DELETE FROM request RETURNING id, kind, body")
+        """Take out what was asked for, oldest first; from any thread."""
+        with self._lock:
+            if not self._connection.rows("SELECT 1 FROM request LIMIT 1"):
+                return []
+            rows = self._connection.rows("DELETE FROM request RETURNING id, kind, body")
         return [Request(Ask(kind), decode(body) if body else None) for _, kind, body in sorted(rows)]
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._connection.close()
+        """Let go of the database, once nobody takes anything out any more."""
+        with self._lock:
+            self._connection.close()

@@ -60,14 +60,8 @@ MIGRATIONS = (
 PATIENCE_S = 30.0
 """How long a database that was there is waited for; longer than a restart takes."""
 
-LINE = {
-    "connect_timeout": "5",
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
-"""A line that is silent for ten seconds is dead (milliseconds there, seconds elsewhere)."""
+SILENCE_S = 10.0
+"""A line that is silent for so long is dead, unless said otherwise."""
 
 APPEND = """
 WITH base AS (SELECT coalesce(max(seq), 0) AS last FROM record),
@@ -94,9 +88,12 @@ class PostgresConnection:
 
     whole = "floor({})"
 
-    def __init__(self, place: Postgres, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, place: Postgres, *, patience_s: float = PATIENCE_S, silence_s: float = SILENCE_S
+    ) -> None:
         self._place = place
         self._patience_s = patience_s
+        self._silence_s = silence_s
         self._id = uuid.uuid4()
         self._batch = 0
         self._lock = threading.RLock()
@@ -214,7 +211,7 @@ class PostgresConnection:
 
     def _connected(self) -> _Line:
         if self._line is None:
-            self._line = open_line(self._place)
+            self._line = open_line(self._place, silence_s=self._silence_s)
         return self._line
 
     def _drop(self) -> None:
@@ -230,9 +227,9 @@ class PostgresConnection:
             raise problem(self._place, error) from None
 
 
-def open_line(place: Postgres) -> _Line:
+def open_line(place: Postgres, *, silence_s: float = SILENCE_S) -> _Line:
     """A connection whose names are those of the environment's schema; raises psycopg.Error."""
-    line = psycopg.connect(_address(place), autocommit=True)
+    line = psycopg.connect(_address(place, silence_s), autocommit=True)
     try:
         line.execute("SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
     except BaseException:
@@ -246,9 +243,20 @@ async def open_line_async(place: Postgres) -> psycopg.AsyncConnection[Row]:
     return await psycopg.AsyncConnection.connect(_address(place), autocommit=True)
 
 
-def _address(place: Postgres) -> str:
-    given = {**LINE, "application_name": "chainfleet", **psycopg.conninfo.conninfo_to_dict(place.url)}
-    return psycopg.conninfo.make_conninfo("", **given)
+def line_options(silence_s: float = SILENCE_S) -> dict[str, str]:
+    """What libpq is told so that a line which is silent for so long breaks; one second at least."""
+    return {
+        "connect_timeout": f"{max(2, silence_s / 2):.0f}",
+        "keepalives_idle": f"{max(1, silence_s / 2):.0f}",
+        "keepalives_interval": f"{max(1, silence_s / 5):.0f}",
+        "keepalives_count": "3",
+        "tcp_user_timeout": f"{max(1, silence_s) * 1000:.0f}",
+    }
+
+
+def _address(place: Postgres, silence_s: float = SILENCE_S) -> str:
+    mine = {**line_options(silence_s), "application_name": "chainfleet"}
+    return psycopg.conninfo.make_conninfo("", **{**mine, **psycopg.conninfo.conninfo_to_dict(place.url)})
 
 
 def has_ledger(place: Postgres) -> bool:

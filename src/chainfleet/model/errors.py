@@ -7,6 +7,7 @@ ChainfleetError               shown as one line, no traceback
 ├── EnvironmentProblem        this machine lacks something (exit 3): a tool, a port, disk, permission
 ├── LedgerError               the ledger is newer, damaged or of another fleet (exit 4)
 ├── LeaseLost                 another coordinator runs this environment (exit 5)
+│   └── LeaseUnconfirmed      … or may by now: the database can't be asked (exit 3)
 └── TaskFailed                one attempt failed; carries its `ErrorClass`
 """
 
@@ -142,6 +143,12 @@ class LeaseLost(ChainfleetError):
     """Another coordinator holds, or took over, this environment."""
 
     exit_code = ExitCode.BUSY
+
+
+class LeaseUnconfirmed(LeaseLost):
+    """Whether another coordinator runs this environment can't be asked, so nothing may be done."""
+
+    exit_code = ExitCode.MACHINE_LACKS
 
 
 class TaskFailed(ChainfleetError):

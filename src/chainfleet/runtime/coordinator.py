@@ -46,7 +46,6 @@ from .foresight import Foresight
 from .outlook import outlook
 from .sharing import SOONEST_S, Sharing
 
-LEASE_RENEWAL_S = 5.0
 SHARING_RETRY_S = 0.5
 MAIL_EVERY_S = 0.25
 """How often to look for what other processes ask for."""
@@ -95,7 +94,7 @@ class Coordinator:
         decide_gate: judges a gate between waves.
         observers: who wants to see everything.
         earlier: what the ledger has of this run, if an earlier process began it; its axis goes on from there.
-        take_requests: what other processes have asked for since the last call.
+        take_requests: what other processes have asked for since the last call; called on another thread.
         sharing: the API budgets that this run shares with others; None where it is alone.
         foresight: looks ahead, for screens and for the ledger.
         progress: what attempts said last of how far they are, by task; see `doing`.
@@ -309,7 +308,7 @@ class Coordinator:
 
     async def _renew_lease(self) -> None:
         while True:
-            await asyncio.sleep(LEASE_RENEWAL_S)
+            await asyncio.sleep(self.lease.renew_every_s)
             self.lease.renew()
 
     async def _look_out(self) -> None:
@@ -360,7 +359,7 @@ class Coordinator:
     async def _read_mail(self) -> None:
         while True:
             await asyncio.sleep(MAIL_EVERY_S)
-            for request in self.take_requests():
+            for request in await asyncio.to_thread(self.take_requests):
                 if request.ask is Ask.DRAIN:
                     self.drain()
                 elif request.event is not None:

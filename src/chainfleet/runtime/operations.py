@@ -17,7 +17,7 @@ from typing import Any
 
 from chainfleet.ledger.codec import encode
 from chainfleet.ledger.database import Postgres
-from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.lease import TTL_S, Lease, open_lease
 from chainfleet.ledger.mailbox import Mailbox
 from chainfleet.ledger.projection import MISSING_WORKERS, RunView, project
 from chainfleet.ledger.store import Entry, Ledger, Record
@@ -32,6 +32,7 @@ from .coordinator import Coordinator, Observer, RunAttempt
 from .distribution import Distribution
 from .foresight import FORECAST, first_forecast
 from .gates import decide_gate
+from .own_attempts import OwnAttempts
 from .registry import Drivers
 from .sharing import open_sharing, started_with
 from .state import StateFolder
@@ -78,8 +79,16 @@ class RunResult:
 
 
 @contextmanager
-def open_environment(fleet: Fleet, state: StateFolder, environ: Mapping[str, str]) -> Iterator[Environment]:
+def open_environment(
+    fleet: Fleet, state: StateFolder, environ: Mapping[str, str], *, lease_s: float = TTL_S
+) -> Iterator[Environment]:
     """Open an environment for running; one process at a time.
+
+    Args:
+        fleet: the resolved fleet.
+        state: its folder.
+        environ: endpoints and credentials for tools and clients.
+        lease_s: seconds of silence after which another process may take the environment over.
 
     Raises:
         LeaseLost: another process runs it.
@@ -89,7 +98,7 @@ def open_environment(fleet: Fleet, state: StateFolder, environ: Mapping[str, str
     ledger = Ledger(state.ledger, fleet.name)
     try:
         state.settle()
-        lease = Lease(state.ledger)
+        lease = open_lease(state.ledger, ttl_s=lease_s)
         ledger.guard(lease.name, lease.fence)
         try:
             yield Environment(fleet, state, environ, ledger, lease, _all_outputs(ledger))
@@ -319,7 +328,13 @@ async def _hands(
 ) -> AsyncIterator[RunAttempt]:
     """What carries out attempts: this process, or workers on other machines."""
     if environment.distribution is None:
-        yield lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo)
+        own = OwnAttempts(
+            environment.lease,
+            lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo),
+            environment.tell,
+        )
+        async with own.watched():
+            yield own.run_attempt
         return
     place = environment.state.ledger
     if not isinstance(place, Postgres):

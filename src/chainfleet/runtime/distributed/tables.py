@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainfleet.ledger.database import Postgres
-from chainfleet.ledger.postgres import LINE, PostgresConnection
+from chainfleet.ledger.postgres import PostgresConnection, line_options
 from chainfleet.model.errors import EnvironmentProblem
 
 SCHEMA = "chainfleet"
@@ -106,5 +106,5 @@ def engine(url: str, *, lines: int) -> Any:
             f"workers need a package that isn't installed: {error.name}",
             way_out="pip install 'chainfleet[distributed]'",
         ) from None
-    options = {"options": f"-c search_path={SCHEMA}", **LINE}
+    options = {"options": f"-c search_path={SCHEMA}", **line_options()}
     return App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=lines, kwargs=options))
