@@ -82,7 +82,7 @@ BUGS = (
     Bug("a barrier takes a seat in the queue", "scheduling/engine", "elif kind[task] == BARRIER:", "elif False:"),
     Bug("a retry leaves skipped dependents behind", "scheduling/board", "if state not in (WAITING, READY, SKIPPED):", "if state not in (WAITING, READY):"),
     Bug("a fencing check is dropped", "ledger/lease", "(self.name,)) != [(self.fence,)]:", "(self.name,)) == []:"),
-    Bug("a lost lease is renewed", "ledger/lease", "WHERE name = ? AND fence = ?\"\n        if not", "WHERE name = ? OR fence = ?\"\n        if not"),
+    Bug("a lost lease is renewed", "ledger/lease", "END WHERE name = ? AND fence = ?", "END WHERE name = ? OR fence = ?"),
     Bug("the fence does not grow", "ledger/lease", "(row[1] if row else 0) + 1", "(row[1] if row else 1)"),
     Bug("a commit is lost", "ledger/sqlite", "with self.writing():\n            check()",
         "if True:\n            self._connection.in_transaction or self._connection.execute(\"BEGIN IMMEDIATE\")\n            check()"),

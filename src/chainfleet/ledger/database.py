@@ -120,12 +120,8 @@ class Connection(Protocol):
         ...
 
 
-def connect(place: Place, *, silence_s: float | None = None) -> Connection:
+def connect(place: Place) -> Connection:
     """Open the database; a file is made if there is none.
-
-    Args:
-        place: where it lies.
-        silence_s: a line to it that is silent for so long is dead; `postgres.SILENCE_S` if None.
 
     Raises:
         LedgerError: damaged.
@@ -135,9 +131,9 @@ def connect(place: Place, *, silence_s: float | None = None) -> Connection:
         from .sqlite import SqliteConnection
 
         return SqliteConnection(place)
-    from .postgres import SILENCE_S, PostgresConnection
+    from .postgres import PostgresConnection
 
-    return PostgresConnection(place, silence_s=SILENCE_S if silence_s is None else silence_s)
+    return PostgresConnection(place)
 
 
 def postgres_place(url: str, environment: str) -> Postgres:

@@ -15,9 +15,9 @@ from math import inf
 
 from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, LeaseLost, LeaseUnconfirmed
 
-from .database import Connection, Postgres, connect
+from .database import Postgres
 from .lease import TTL_S, Lease
-from .postgres import PATIENCE_S
+from .postgres import PATIENCE_S, PostgresConnection
 
 SAFE = 0.7
 """Share of a lease without a confirmed renewal after which nothing may be done any more; the rest is for ending it.
@@ -39,7 +39,8 @@ class DistantLease(Lease):
     renew_every_s = 1.0
 
     def __init__(self, place: Postgres, *, ttl_s: float = TTL_S) -> None:
-        super().__init__(place, ttl_s=ttl_s, silence_s=SILENCE * ttl_s)
+        self._place: Postgres = place
+        super().__init__(place, ttl_s=ttl_s, connection=PostgresConnection(place, silence_s=SILENCE * ttl_s))
         self._failure: ChainfleetError | None = None
         self._unanswered: float | None = None
         """Since when the database has been asked for a renewal in vain."""
@@ -94,12 +95,15 @@ class DistantLease(Lease):
         super().release()
 
     def _keep(self) -> None:
-        connection: Connection | None = None
+        connection: PostgresConnection | None = None
         while not (self._released.wait(self._ttl_s / RENEWALS) or isinstance(self._failure, LeaseLost)):
             began = time.monotonic()
             self._unanswered = self._unanswered or began
             try:
-                connection = connection or connect(self._place, silence_s=SILENCE * self._ttl_s)
+                # Without patience, so that each try counts from when it was made.
+                connection = connection or PostgresConnection(
+                    self._place, patience_s=0.0, silence_s=SILENCE * self._ttl_s
+                )
                 self._prolong(connection, connection.clock)
             except ChainfleetError as error:
                 self._failure = error

@@ -36,6 +36,13 @@ UPDATE lease SET expires = CASE WHEN expires > ? THEN expires ELSE ? END WHERE n
 class Lease:
     """A held lease; `fence` is its counter.
 
+    Args:
+        place: where it lies.
+        wall: the clock it runs out by; the database's if None.
+        name: of the lease.
+        ttl_s: seconds from a renewal until others may take it.
+        connection: to that place, which it closes; None opens one.
+
     Attributes:
         renew_every_s: how often its holder is to call `renew`.
     """
@@ -49,11 +56,11 @@ class Lease:
         wall: Callable[[], float] | None = None,
         name: str = NAME,
         ttl_s: float = TTL_S,
-        silence_s: float | None = None,
+        connection: Connection | None = None,
     ) -> None:
         self._place = place
         self._ttl_s = ttl_s
-        self._connection = connect(place, silence_s=silence_s)
+        self._connection = connection or connect(place)
         # A file that was removed can still be written to, and nobody would ever read it.
         self._identity = identity(place)
         self._wall = wall or self._connection.clock
