@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -32,7 +33,7 @@ from .coordinator import Coordinator, Observer, RunAttempt
 from .distribution import Distribution
 from .foresight import FORECAST, first_forecast
 from .gates import decide_gate
-from .own_attempts import OwnAttempts
+from .own_attempts import own_attempts
 from .registry import Drivers
 from .sharing import open_sharing, started_with
 from .state import StateFolder
@@ -82,13 +83,7 @@ class RunResult:
 def open_environment(
     fleet: Fleet, state: StateFolder, environ: Mapping[str, str], *, lease_s: float = TTL_S
 ) -> Iterator[Environment]:
-    """Open an environment for running; one process at a time.
-
-    Args:
-        fleet: the resolved fleet.
-        state: its folder.
-        environ: endpoints and credentials for tools and clients.
-        lease_s: seconds of silence after which another process may take the environment over.
+    """Open an environment for running; one process at a time. Silent for `lease_s`, another one may take it over.
 
     Raises:
         LeaseLost: another process runs it.
@@ -328,12 +323,8 @@ async def _hands(
 ) -> AsyncIterator[RunAttempt]:
     """What carries out attempts: this process, or workers on other machines."""
     if environment.distribution is None:
-        own = OwnAttempts(
-            environment.lease,
-            lambda task, start: run_attempt(task, start, surroundings, drivers.of, undo=undo),
-            environment.tell,
-        )
-        async with own.watched():
+        carry_out = partial(run_attempt, surroundings=surroundings, driver_of=drivers.of, undo=undo)
+        async with own_attempts(environment.lease, carry_out, environment.tell) as own:
             yield own.run_attempt
         return
     place = environment.state.ledger

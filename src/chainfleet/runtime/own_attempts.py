@@ -8,7 +8,7 @@ meanwhile they are tried again; else whoever did looks at the world first, and a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -20,6 +20,7 @@ from chainfleet.model.event import AttemptFailed, StartAttempt
 from chainfleet.model.task import Task
 
 from .attempts import AttemptEnd
+from .coordinator import RunAttempt
 
 LOOK_S = 0.25
 """How often to look whether attempts may go on, at least."""
@@ -30,7 +31,7 @@ HEARD = "the database is heard again: what was stopped is tried again"
 
 @dataclass(slots=True)
 class OwnAttempts:
-    """Carries out attempts in this process for as long as its lease allows.
+    """Carries out attempts in this process for as long as its lease allows; opened by `own_attempts`.
 
     Attributes:
         lease: of the environment.
@@ -39,7 +40,7 @@ class OwnAttempts:
     """
 
     lease: Lease
-    carry_out: Callable[[Task, StartAttempt], Coroutine[Any, Any, AttemptEnd]]
+    carry_out: RunAttempt
     tell: Callable[[str], None]
     _running: set[asyncio.Task[Any]] = field(default_factory=set)
     _stopped: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -62,17 +63,8 @@ class OwnAttempts:
         cancelled = isinstance(event, AttemptFailed) and event.error_class is ErrorClass.CANCELLED
         return (_interrupted(start), {}) if stopped and cancelled else (event, outputs)
 
-    @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """While this is open, attempts are stopped in time."""
-        watching = asyncio.create_task(self._watch(), name="lease")
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
+        """Stop attempts in time, for ever."""
         silent = False
         while True:
             left_s = self.lease.left_s
@@ -88,6 +80,20 @@ class OwnAttempts:
         for work in self._running - self._stopped:
             self._stopped.add(work)
             work.cancel()
+
+
+@asynccontextmanager
+async def own_attempts(
+    lease: Lease, carry_out: RunAttempt, tell: Callable[[str], None]
+) -> AsyncIterator[OwnAttempts]:
+    """What carries out attempts here; while it is open, they are stopped in time."""
+    own = OwnAttempts(lease, carry_out, tell)
+    watching = asyncio.create_task(own.watch(), name="lease")
+    try:
+        yield own
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 def _interrupted(start: StartAttempt) -> AttemptFailed:
