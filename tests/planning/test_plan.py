@@ -154,8 +154,14 @@ def test_a_word_that_matches_nothing_is_refused(chain_138: Fleet, word: str) -> 
 
 def test_destroy_takes_clusters_before_networks(chain_138: Fleet) -> None:
     plan = make_destroy_plan(plan_of(chain_138), chain_138)
-    assert len(plan.tasks) == 48
+    infrastructure = {task.id for task in plan.tasks if task.region}
+    assert len(infrastructure) == 48
     assert plan.task("infrastructure/network/uksouth").needs == ("infrastructure/cluster/uksouth",)
+    # The genesis outlives every region, and no longer than that: the next network may have another.
+    assert set(plan.task("besu/genesis/network").needs) == infrastructure
+    assert select(plan, Selection(only=("uksouth",))).tasks == tuple(
+        task for task in plan.tasks if task.region == "uksouth"
+    )
 
 
 def test_every_cloud_with_modules_gets_infrastructure_and_existing_clusters_none() -> None:

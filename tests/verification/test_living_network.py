@@ -205,6 +205,63 @@ def test_validators_are_voted_out_and_in_again(living):
     asyncio.run(scenario())
 
 
+def test_a_region_that_was_only_taken_out_of_the_file_goes_on_counting(living):
+    async def scenario():
+        async with living() as world:
+            gone = [operation_on(world).addresses[f"gamma-{index}"] for index in (0, 1)]
+            world.fleet = world.fleet.model_copy(update={"regions": world.fleet.regions[:2]})
+            await world.run(BesuDriver(), "besu/keys/network")
+            status = await observe_chain(world.fleet, world.attempt(CHAIN), world.wall())
+            # Six vote whatever the file says: of four that answer none may fall silent.
+            assert (status.validators, status.voting, status.quorum, status.margin) == (4, 4, 4, 0)
+            assert set(status.strangers) == set(gone)
+            assert any("2 vote that the fleet doesn't declare" in problem for problem in status.problems)
+            with pytest.raises(TaskFailed, match="2 vote that the fleet doesn't declare") as refusal:
+                await VerificationDriver().change(world.attempt(NETWORK))
+            assert refusal.value.error_class is ErrorClass.CONFIGURATION
+            assert "--drop" in (refusal.value.way_out or "")
+            for address in gone:
+                await vote(operation_on(world), address, add=False)
+            assert (await world.run(VerificationDriver(), NETWORK)).outputs["quorum"] == 3
+            status = await observe_chain(world.fleet, world.attempt(CHAIN), world.wall())
+            assert (status.strangers, status.margin) == ((), 1)
+
+    asyncio.run(scenario())
+
+
+def test_who_has_no_vote_yet_is_no_reserve(living):
+    async def scenario():
+        async with living() as world:
+            await vote(operation_on(world), operation_on(world).addresses["gamma-1"], add=False)
+            status = await observe_chain(world.fleet, world.attempt(CHAIN), world.wall())
+            assert (status.answering, status.voting, status.quorum, status.margin) == (6, 5, 4, 1)
+
+    asyncio.run(scenario())
+
+
+def test_the_rules_of_a_chain_stay_what_they_were_at_its_block_0(configured):
+    async def scenario():
+        async with configured() as world:
+            for change, said in (
+                ({"chain_id": 139}, "chainId 138 → 139"),
+                ({"block_period_seconds": 7}, "qbft.blockperiodseconds 5 → 7"),
+                ({"epoch_length": 100}, "qbft.epochlength 30000 → 100"),
+            ):
+                before = world.fleet
+                network = before.network.model_copy(update=change)
+                world.fleet = before.model_copy(update={"network": network})
+                with pytest.raises(TaskFailed, match=said) as refusal:
+                    await BesuDriver().change(world.attempt("besu/genesis/network"))
+                assert refusal.value.error_class is ErrorClass.CONFIGURATION
+                world.fleet = before
+            # How long a node waits for a round is its own business.
+            network = world.fleet.network.model_copy(update={"request_timeout_seconds": 20})
+            world.fleet = world.fleet.model_copy(update={"network": network})
+            assert (await world.run(BesuDriver(), "besu/genesis/network")).changed
+
+    asyncio.run(scenario())
+
+
 def test_what_would_stop_the_chain_is_refused(tmp_path):
     from chainfleet.model.fleet import Fleet, Network, Region
 

@@ -48,6 +48,12 @@ WavesOpt = Annotated[
 OnlyOpt = Annotated[
     list[str] | None, typer.Option("--only", help="Only this phase, region or task pattern (repeatable).")
 ]
+LeavingOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", metavar="REGION", help="Only this region, for good (repeatable); vote it out first."
+    ),
+]
 SkipOpt = Annotated[
     list[str] | None,
     typer.Option("--skip", help="Leave out this phase, region or task pattern (repeatable)."),

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +24,7 @@ from chainfleet.drivers.besu.observation import ChainStatus, observe_chain
 from chainfleet.drivers.kubernetes import clusters
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Fleet
-from chainfleet.runtime.looking import recorded_outputs
+from chainfleet.runtime.looking import Outputs, recorded_outputs
 from chainfleet.runtime.operations import Environment, open_environment, scaled, task_environ
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import Target, TargetOptions, load, open_target
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chainfleet.drivers.besu.keys import Validator
 
 Result = TypeVar("Result")
+KEYS = "besu/keys/network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,27 @@ def run_chain(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     with open_target(target, state) as cloud:
         fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
         outputs = recorded_outputs(state, fleet.name)
-        sight = Sight(task_environ(cloud.environ), outputs.__getitem__)
-        status = asyncio.run(_closing(observe_chain(fleet, sight, _clock(cloud)())))
+        status = asyncio.run(look(fleet, state, outputs, cloud))
     if as_json:
         typer.echo(json.dumps(status.to_json()))
     else:
         _print(status)
     return 0 if status.healthy else 6
+
+
+async def look(fleet: Fleet, state: StateFolder, outputs: Outputs, cloud: Target) -> ChainStatus:
+    """What the network says of itself, by what tasks have left behind and by the keys that were ever made."""
+    environ = task_environ(cloud.environ)
+    rows = [asdict(validator) for validator in all_validators(state, environ)]
+    known = {**outputs, KEYS: {"validators": rows}} if rows else outputs
+    return await _closing(observe_chain(fleet, Sight(environ, known.__getitem__), _clock(cloud)()))
+
+
+def all_validators(state: StateFolder, environ: Mapping[str, str]) -> tuple[Validator, ...]:
+    """Whom there are keys for in the workspace, in the fleet or not; empty where they lie elsewhere."""
+    from chainfleet.drivers.besu.keys import KeyStore
+
+    return KeyStore.of(state.workspace, environ).validators()
 
 
 def run_restart(path: Path, target: TargetOptions, *, everybody: bool, at_once: int) -> int:
@@ -165,7 +180,7 @@ async def _closing(work: Awaitable[Result]) -> Result:
 
 
 def _operation(fleet: Fleet, environment: Environment, clock: Callable[[], float]) -> Operation:
-    keys = environment.outputs.get("besu/keys/network")
+    keys = environment.outputs.get(KEYS)
     if keys is None:
         raise InputError("this network has no keys yet", way_out="deploy first")
 
@@ -184,8 +199,9 @@ def _operation(fleet: Fleet, environment: Environment, clock: Callable[[], float
 
 
 def _print(status: ChainStatus) -> None:
+    voting = "" if status.voting == status.answering else f"{status.voting} of them vote, "
     typer.echo(
-        f"validators  {status.answering} of {status.validators} answer, quorum {status.quorum}, "
+        f"validators  {status.answering} of {status.validators} answer, {voting}quorum {status.quorum}, "
         f"margin {status.margin}, peers {status.peers_min} at least"
     )
     typer.echo(f"head        block {status.head}, {status.head_age_s or 0:.0f} s old, spread {status.spread}")

@@ -29,6 +29,7 @@ from chainfleet.runtime.operations import (
     Environment,
     RunResult,
     continue_run,
+    forgotten_regions,
     open_environment,
     read_run,
     run_name,
@@ -53,6 +54,7 @@ from chainfleet.runtime.targets import (
 from chainfleet.runtime.telemetry import Telemetry
 from chainfleet.scheduling.planning import Machine, Selection, make_destroy_plan, make_plan, select
 
+from .leaving import forgotten_lines, refuse_leftovers, require_regions, require_voted_out
 from .steering import tell_running
 from .summary import print_result
 from .usage import require_room
@@ -99,6 +101,8 @@ def run_deploy(
     _require_tools(wanted)
     _confirm(declared.fleet, target, yes=yes)
     state = target.state_folder(declared.fleet.name)
+    for line in forgotten_lines(forgotten_regions(state, declared.fleet), path):
+        typer.echo(line, err=True)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         loaded.require_environment()
@@ -201,20 +205,33 @@ def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: boo
 
 
 def run_destroy(
-    path: Path, target: TargetOptions, *, run: str | None, confirm: str | None, plain: bool, as_json: bool
+    path: Path,
+    target: TargetOptions,
+    *,
+    only: Sequence[str],
+    run: str | None,
+    confirm: str | None,
+    plain: bool,
+    as_json: bool,
 ) -> int:
-    """Take a fleet down; returns the exit code."""
+    """Take a fleet down, or some of its regions; returns the exit code."""
     declared = load(path)
     state = target.state_folder(declared.fleet.name)
     target = target.with_workers(state)
     read_run(state, declared.fleet.name)
     _require_tools(make_plan(declared.fleet, declared.revision))
-    _confirm_destroy(declared.fleet, confirm)
+    require_regions(declared.fleet, only)
+    if not only:
+        refuse_leftovers(state, declared.fleet, path)
+    _confirm_destroy(declared.fleet, only, confirm)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         loaded.require_environment()
         fleet = scaled(loaded.fleet, cloud.time_scale)
         plan = make_destroy_plan(make_plan(fleet, loaded.revision, machine=_machine(target, state)), fleet)
+        if only:
+            require_voted_out(fleet, state, cloud, only)
+            plan = select(plan, Selection(only=tuple(only)))
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("destroy", run), observers, undo=True)
@@ -341,12 +358,15 @@ def _confirm(fleet: Fleet, target: TargetOptions, *, yes: bool) -> None:
     if not typer.confirm(text, err=True):
         raise InputError(
             "not confirmed; nothing was done",
-            way_out="answer with the fleet's name, or give it: --confirm NAME",
+            way_out="answer y, or give --yes",
         )
 
 
-def _confirm_destroy(fleet: Fleet, confirm: str | None) -> None:
-    text = f"This deletes {fleet.validator_count} validators in {len(fleet.regions)} regions: the chain ends. Type its name"
+def _confirm_destroy(fleet: Fleet, only: Sequence[str], confirm: str | None) -> None:
+    count = sum(fleet.validators_of(r) for r in fleet.regions if not only or r.name in only)
+    what = f"{len(only)} of {len(fleet.regions)}" if only else str(len(fleet.regions))
+    ends = "" if only else ": the chain ends"
+    text = f"This deletes {count} validators in {what} regions{ends}. Type the fleet's name"
     if confirm is None:
         if not sys.stdin.isatty():
             raise InputError("there is nobody to ask", way_out=f"give --confirm {fleet.name}")

@@ -20,6 +20,7 @@ from .arguments import (
     FleetArg,
     FromOpt,
     JsonOpt,
+    LeavingOpt,
     LedgerOpt,
     MainnetOpt,
     ModeOpt,
@@ -262,6 +263,7 @@ def destroy(
     confirm: Annotated[
         str | None, typer.Option("--confirm", help="The fleet's name, instead of being asked.")
     ] = None,
+    only: LeavingOpt = None,
     run: RunOpt = None,
     plain: PlainOpt = False,
     json_: JsonOpt = False,
@@ -274,7 +276,8 @@ def destroy(
     target = TargetOptions(
         state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
     )
-    raise typer.Exit(run_destroy(fleet, target, run=run, confirm=confirm, plain=plain, as_json=json_))
+    code = run_destroy(fleet, target, only=only or (), run=run, confirm=confirm, plain=plain, as_json=json_)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: chainfleet status examples/chain-138.yaml")

@@ -14,10 +14,11 @@ from chainfleet.model.event import TaskState, Verdict
 from chainfleet.model.task import Phase
 from chainfleet.runtime.foresight import outlook_of_run
 from chainfleet.runtime.gates import decide_gate
-from chainfleet.runtime.operations import failed_tasks, read_run
+from chainfleet.runtime.operations import failed_tasks, forgotten_regions, read_run
 from chainfleet.runtime.targets import TargetOptions, load
 from chainfleet.scheduling.forecast.outlook import Interval, Straggler, late_lines, outlook_document
 
+from .leaving import forgotten_lines
 from .summary import NETWORK, OUTDATED, failure_lines, network_outdated
 from .views import SYMBOLS
 
@@ -30,10 +31,13 @@ def run_status(path: Path, target: TargetOptions, run: str | None, *, as_json: b
     document = status_document(view)
     found = None if view.finish else outlook_of_run(folder, fleet.name, view.run)
     document["outlook"] = outlook_document(*found) if found else None
+    document["left_behind"] = list(forgotten_regions(folder, fleet))
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
         _print(document, view)
+        for line in forgotten_lines(document["left_behind"], path):
+            typer.echo(line)
     return 1 if document["failed"] else 0
 
 

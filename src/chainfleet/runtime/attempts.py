@@ -84,7 +84,12 @@ async def run_attempt(
         except Exception as error:  # whatever a driver does wrong must not end the other 23 regions
             attempt.log(traceback.format_exc())
             return _failed(start, TaskFailed(ErrorClass.INTERNAL, f"{type(error).__name__}: {error}")), {}
-    return AttemptSucceeded(task.id, start.attempt, changed=outcome.changed), outcome.outputs
+    left = UNDONE if undo else outcome.outputs
+    return AttemptSucceeded(task.id, start.attempt, changed=outcome.changed), left
+
+
+UNDONE = {"undone": True}
+"""What is written down where a task has undone what it had left behind: its ledger forgets it by that."""
 
 
 async def _carry_out(attempt: Attempt, driver_of: DriverOf, *, undo: bool) -> Outcome:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from chainfleet.drivers.driver import Attempt
+from chainfleet.ledger.outputs import all_outputs
 from chainfleet.ledger.store import Ledger
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.task import Phase, Task
@@ -24,12 +24,7 @@ def recorded_outputs(state: StateFolder, fleet: str) -> dict[str, Mapping[str, A
         return {}
     ledger = Ledger(state.ledger, fleet)
     try:
-        return {
-            record.subject: json.loads(record.body)
-            for run in ledger.runs()
-            for record in ledger.records(run)
-            if record.kind == "outputs"
-        }
+        return all_outputs(ledger)
     finally:
         ledger.close()
 

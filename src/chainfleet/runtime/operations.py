@@ -20,6 +20,7 @@ from chainfleet.ledger.codec import encode
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import TTL_S, Lease, open_lease
 from chainfleet.ledger.mailbox import Mailbox
+from chainfleet.ledger.outputs import all_outputs, regions_of
 from chainfleet.ledger.projection import MISSING_WORKERS, RunView, project
 from chainfleet.ledger.store import Entry, Ledger, Record
 from chainfleet.model.errors import InputError
@@ -96,7 +97,7 @@ def open_environment(
         lease = open_lease(state.ledger, ttl_s=lease_s)
         ledger.guard(lease.name, lease.fence)
         try:
-            yield Environment(fleet, state, environ, ledger, lease, _all_outputs(ledger))
+            yield Environment(fleet, state, environ, ledger, lease, all_outputs(ledger))
         finally:
             lease.release()
     finally:
@@ -146,9 +147,18 @@ def deployed_regions(state: StateFolder, fleet_name: str) -> frozenset[str]:
     ledger = Ledger(state.ledger, fleet_name)
     try:
         prefix = "infrastructure/cluster/"
-        return frozenset(
-            task.removeprefix(prefix) for task in _all_outputs(ledger) if task.startswith(prefix)
-        )
+        return frozenset(task.removeprefix(prefix) for task in all_outputs(ledger) if task.startswith(prefix))
+    finally:
+        ledger.close()
+
+
+def forgotten_regions(state: StateFolder, fleet: Fleet) -> tuple[str, ...]:
+    """Regions that were deployed from here, still stand by the ledger, and are not in the fleet any more."""
+    if not state.ledger.exists():
+        return ()
+    ledger = Ledger(state.ledger, fleet.name)
+    try:
+        return tuple(sorted(regions_of(all_outputs(ledger)) - {region.name for region in fleet.regions}))
     finally:
         ledger.close()
 
@@ -366,16 +376,6 @@ def _interruptible(coordinator: Coordinator) -> Iterator[None]:
 
 def _output(view: RunView, earlier: Mapping[str, Mapping[str, Any]], task: str) -> Mapping[str, Any]:
     return view.outputs[task] if task in view.outputs else earlier[task]
-
-
-def _all_outputs(ledger: Ledger) -> dict[str, Mapping[str, Any]]:
-    outputs: dict[str, Mapping[str, Any]] = {}
-    for run in ledger.runs():
-        if run.endswith("-destroy"):
-            outputs.clear()
-            continue
-        outputs.update({r.subject: json.loads(r.body) for r in ledger.records(run) if r.kind == "outputs"})
-    return outputs
 
 
 def task_environ(overrides: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chainfleet.model.besu.extra_data import Codec, genesis_extra_data
@@ -30,6 +30,19 @@ _BLOCK_FORKS = (
 )
 _TIME_FORKS = (("shanghai", "shanghaiTime"), ("cancun", "cancunTime"), ("prague", "pragueTime"))
 _SECTIONS = {"qbft": "qbft", "ibft2": "ibft2"}
+_EACH_NODES_OWN = frozenset(
+    {
+        "requesttimeoutseconds",
+        "emptyblockperiodseconds",
+        "xemptyblockperiodseconds",
+        "messageQueueLimit",
+        "duplicateMessageLimit",
+        "gossipedHistoryLimit",
+        "futureMessagesLimit",
+    }
+)
+"""What a node may read anew at a restart: it paces that node, and no block is judged by it. A longer
+`blockperiodseconds` makes old blocks invalid to whoever syncs, another `epochlength` shifts the votes."""
 
 
 def build_genesis(fleet: Fleet, validators: Sequence[str]) -> dict[str, Any]:
@@ -72,6 +85,21 @@ def build_genesis(fleet: Fleet, validators: Sequence[str]) -> dict[str, Any]:
 def genesis_text(genesis: Mapping[str, Any]) -> str:
     """Return the genesis as it is written everywhere: the same bytes for the same genesis."""
     return json.dumps(genesis, indent=2) + "\n"
+
+
+def changed_rules(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two `config` sections that a chain with blocks can't change, e.g. `chainId 1 → 2`."""
+    first, second = dict(_rules(before)), dict(_rules(wanted))
+    places = [place for place in {**first, **second} if first.get(place) != second.get(place)]
+    return [f"{place} {first.get(place, 'unset')} → {second.get(place, 'unset')}" for place in places]
+
+
+def _rules(config: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _rules(value, f"{place}{key}.")
+        elif key not in _EACH_NODES_OWN:
+            yield place + key, value
 
 
 def queue_limits(validators: int) -> dict[str, int]:

@@ -75,8 +75,8 @@ def gate_problem(status: ChainStatus, fleet: Fleet, leaving: int) -> str | None:
     interval = fleet.network.empty_block_period_seconds or fleet.network.block_period_seconds
     if len({node.genesis_hash for node in status.nodes if not node.problem}) > 1:
         return "validators have different blocks 0"
-    if status.answering - leaving < status.quorum:
-        return f"{status.answering} answer; without {leaving} more the quorum of {status.quorum} is lost"
+    if status.margin < leaving:
+        return f"{status.voting} answer; without {leaving} more the quorum of {status.quorum} is lost"
     if status.head_age_s is None or status.head_age_s > _HEAD_AGE_PERIODS * interval:
         return f"the newest block is {status.head_age_s or 0:.0f} s old, blocks come every {interval} s"
     if status.spread > _CAUGHT_UP_BLOCKS:

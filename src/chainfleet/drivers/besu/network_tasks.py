@@ -17,7 +17,7 @@ from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
 
 from . import artefacts
 from .files import read_text, write_text
-from .genesis import build_genesis, genesis_text
+from .genesis import build_genesis, changed_rules, genesis_text
 from .keys import KeyStore, system_randomness, validators_of
 from .peers import enodes, static_nodes_text
 
@@ -71,14 +71,14 @@ class GenesisTask:
         """Write the genesis, or what of an existing one may still change.
 
         Raises:
-            TaskFailed: the fleet asks for another block 0 than the network has.
+            TaskFailed: the fleet asks for another block 0, or for other rules from block 0 on, than the network has.
         """
         path = artefacts.genesis_path(attempt.workspace)
         before = read_text(path)
         wanted = self._wanted(attempt, before)
         block = genesis_block(wanted)
-        if before is not None and (old := genesis_block(json.loads(before))).hash != block.hash:
-            raise _other_genesis(json.loads(before), wanted, old, block)
+        if before is not None:
+            _refuse_another(json.loads(before), wanted, block)
         attempt.fence()
         changed = write_text(path, genesis_text(wanted))
         attempt.log(f"genesis {block.hash}")
@@ -160,12 +160,18 @@ class PeersTask:
         return enodes(present, addresses, attempt.fleet.network.p2p_port), missing
 
 
-def _other_genesis(
-    before: Mapping[str, Any], wanted: Mapping[str, Any], old: GenesisBlock, new: GenesisBlock
-) -> TaskFailed:
-    fields = [key for key in wanted if wanted.get(key) != before.get(key)]
-    message = (
-        f"the fleet asks for genesis {new.hash}, the network has {old.hash}; different: {', '.join(fields)}"
+def _refuse_another(before: Mapping[str, Any], wanted: Mapping[str, Any], block: GenesisBlock) -> None:
+    """Raise TaskFailed where the fleet wants another genesis than the network began with."""
+    old = genesis_block(before)
+    fields = [key for key in wanted if key != "config" and wanted[key] != before.get(key)]
+    # The hash covers none of `config`, and Besu starts with whatever it says.
+    fields += changed_rules(before["config"], wanted["config"])
+    if old.hash == block.hash and not fields:
+        return
+    asked = f"genesis {block.hash}, the network has {old.hash}" if old.hash != block.hash else "other rules"
+    raise TaskFailed(
+        ErrorClass.CONFIGURATION,
+        f"the fleet asks for {asked}; different: {', '.join(fields)}",
+        fingerprint="besu:other-genesis",
+        way_out="put the fleet back, or destroy the network first",
     )
-    way_out = "put the fleet back, or destroy the network first"
-    return TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint="besu:other-genesis", way_out=way_out)

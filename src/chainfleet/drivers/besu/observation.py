@@ -91,14 +91,16 @@ class ChainStatus:
     Attributes:
         validators: declared by the fleet.
         answering: of these.
-        quorum: needed for a block.
-        margin: validators that may still fall silent.
+        voting: of those that answer, how many are in the chain's own set of validators.
+        quorum: needed for a block, by the chain's own set; by the fleet where nobody tells the set.
+        margin: voting validators that may still fall silent.
         genesis_hash: the one that most report.
         head: highest block.
         head_age_s: age of the newest block, in seconds.
         spread: blocks between the highest and the lowest head.
         peers_min: fewest peers of any validator.
         validator_set: who validates the newest block, ascending.
+        strangers: of these, whom the fleet doesn't declare: they are waited for, and nobody here looks after them.
         rounds: rounds that sealed the recent blocks, oldest first.
         seals_min: fewest seals on any of those.
         silent: proposers without a block among the last 100 (of `getSignerMetrics`).
@@ -110,6 +112,7 @@ class ChainStatus:
 
     validators: int
     answering: int
+    voting: int
     quorum: int
     margin: int
     genesis_hash: str | None
@@ -118,6 +121,7 @@ class ChainStatus:
     spread: int
     peers_min: int | None
     validator_set: tuple[str, ...]
+    strangers: tuple[str, ...]
     rounds: tuple[int, ...]
     seals_min: int | None
     silent: tuple[str, ...]
@@ -151,7 +155,16 @@ async def observe_chain(fleet: Fleet, access: Access, now: float) -> ChainStatus
     answering = [status for status in statuses if not status.problem]
     witness = _witness(nodes, answering)
     view = _View() if witness is None else await _chain_view(witness, codec)
-    return _summary(fleet, statuses, answering, view)
+    return _summary(fleet, statuses, answering, view, _addresses(access))
+
+
+def _addresses(access: Access) -> dict[str, str]:
+    """Address of each validator by its name; empty where no keys were made by that ledger."""
+    try:
+        rows = access.outputs("besu/keys/network")["validators"]
+    except KeyError:
+        return {}
+    return {f"{row['region']}-{row['index']}": row["address"] for row in rows}
 
 
 async def reachable_nodes(fleet: Fleet, access: Access) -> tuple[list[Node], list[NodeStatus]]:
@@ -230,23 +243,33 @@ def _extra(block: Mapping[str, Any], codec: Codec) -> ExtraData:
 
 
 def _summary(
-    fleet: Fleet, statuses: tuple[NodeStatus, ...], answering: Sequence[NodeStatus], view: _View
+    fleet: Fleet,
+    statuses: tuple[NodeStatus, ...],
+    answering: Sequence[NodeStatus],
+    view: _View,
+    addresses: Mapping[str, str],
 ) -> ChainStatus:
-    rule = quorum_of(max(1, fleet.validator_count))
+    # Votes decide who counts, not the fleet file: a region that was taken out of it is waited for all the same.
+    known = addresses if view.validators else {}
+    voting = [s for s in answering if not known or known.get(s.name) in view.validators]
+    rule = quorum_of(max(1, len(view.validators) or fleet.validator_count))
+    ours = {known[status.name] for status in statuses if status.name in known}
     hashes = Counter(status.genesis_hash for status in answering)
     heads = [status.head or 0 for status in answering]
     seals = [len(block.seals) for block in view.blocks]
     status = ChainStatus(
         validators=fleet.validator_count,
         answering=len(answering),
+        voting=len(voting),
         quorum=rule.quorum,
-        margin=len(answering) - rule.quorum,
+        margin=len(voting) - rule.quorum,
         genesis_hash=hashes.most_common(1)[0][0] if hashes else None,
         head=max(heads, default=None),
         head_age_s=min((s.head_age_s or 0.0 for s in answering), default=None),
         spread=max(heads) - min(heads) if heads else 0,
         peers_min=min((s.peers or 0 for s in answering), default=None),
         validator_set=view.validators,
+        strangers=tuple(a for a in view.validators if a not in ours) if ours else (),
         rounds=tuple(block.round for block in view.blocks),
         seals_min=min(seals, default=None),
         silent=view.silent,
@@ -272,11 +295,14 @@ def _region(fleet: Fleet, name: str, statuses: Sequence[NodeStatus]) -> RegionSt
 
 def _with_problems(fleet: Fleet, status: ChainStatus, hashes: Counter[str | None]) -> ChainStatus:
     network, found = fleet.network, []
-    if status.answering < status.quorum:
-        found.append(f"{status.answering} validators answer, {status.quorum} are needed")
+    if status.margin < 0:
+        found.append(f"{status.voting} validators answer, {status.quorum} are needed")
     elif status.answering < status.validators:
         missing = status.validators - status.answering
         found.append("1 validator doesn't answer" if missing == 1 else f"{missing} validators don't answer")
+    if status.strangers:
+        named = ", ".join(status.strangers[:3])
+        found.append(f"{len(status.strangers)} vote that the fleet doesn't declare ({named})")
     if len(hashes) > 1:
         found.append(f"validators have {len(hashes)} different blocks 0")
     wrong = [s.name for s in status.nodes if s.chain_id not in (None, network.chain_id)]

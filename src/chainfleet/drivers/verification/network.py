@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainfleet.drivers.besu.artefacts import validators
 from chainfleet.drivers.besu.chain_task import nodes_of
 from chainfleet.drivers.besu.node import Node, answered, ask_all
 from chainfleet.drivers.besu.pacing import Pace
@@ -45,7 +46,7 @@ async def verify_network(attempt: Attempt) -> Outcome:
     outputs: dict[str, Any] = {
         "validators": attempt.fleet.validator_count,
         "ready": len(views),
-        "quorum": quorum_of(attempt.fleet.validator_count).quorum,
+        "quorum": quorum_of(len(views[0].validators)).quorum,
         "head_before": before,
         "head": head,
         "peers_min": min(peers),
@@ -76,4 +77,15 @@ async def _look(attempt: Attempt, nodes: list[Node]) -> list[NodeView]:
     if len({view.validators for view in views}) > 1:
         message = "validators disagree about the set of validators"
         raise TaskFailed(ErrorClass.CHAIN_NOT_READY, message, fingerprint="verification:validator-set")
+    _refuse_strangers(attempt, views[0])
     return views
+
+
+def _refuse_strangers(attempt: Attempt, view: NodeView) -> None:
+    """Raise TaskFailed where somebody votes that the fleet doesn't declare: a region that was only taken out of the file."""
+    strangers = sorted(set(view.validators) - {v.address for v in validators(attempt)})
+    if not strangers:
+        return
+    message = f"{len(strangers)} vote that the fleet doesn't declare, e.g. {strangers[0]}: they count for the quorum"
+    way_out = f"put their region back, or vote them out: `chainfleet besu vote FLEET {strangers[0]} --drop`"
+    raise TaskFailed(ErrorClass.CONFIGURATION, message, fingerprint="verification:strangers", way_out=way_out)

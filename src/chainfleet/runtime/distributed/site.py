@@ -13,6 +13,7 @@ from typing import Any
 
 from chainfleet.ledger.codec import decode
 from chainfleet.ledger.database import Postgres
+from chainfleet.ledger.outputs import take_up
 from chainfleet.ledger.outside import Outside
 from chainfleet.model.task import Plan, Task
 
@@ -41,15 +42,11 @@ class Site:
             self._plans[run] = {known.id: known for known in plan.tasks}
         return self._plans[run][task]
 
-    def refresh(self, run: str) -> None:
-        """Take up what tasks have left behind since; what a later destroy removed is forgotten."""
+    def refresh(self) -> None:
+        """Take up what tasks have left behind since, and forget what they have undone."""
         with self._lock:
-            gone = {name for name in self.ledger.runs() if name.endswith("-destroy") and name != run}
             for record in self.ledger.outputs(after=self._seq):
-                if record.run in gone:
-                    self.outputs.clear()
-                else:
-                    self.outputs[record.subject] = json.loads(record.body)
+                take_up(self.outputs, record.run, record.subject, json.loads(record.body))
                 self._seq = record.seq
 
 

@@ -258,7 +258,7 @@ class Worker:
                 way_out="install the same version on all",
             )
         site = await asyncio.to_thread(self._sites.of, order.environment)
-        await asyncio.to_thread(site.refresh, order.run)
+        await asyncio.to_thread(site.refresh)
         task = await asyncio.to_thread(site.task, order.run, order.task)
         surroundings = self._surroundings(order, site)
         log = site.state.log(order.run, order.task, order.start.attempt)
