@@ -8,7 +8,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class PortalPages(BuildHookInterface):  # type: ignore[type-arg]
+class PortalPages(BuildHookInterface):
     """Hatch calls it before it builds a wheel. An editable install reads the pages from the clone instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

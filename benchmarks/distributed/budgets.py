@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / "distributed")]
 
-from test_budgets import SCALE, CallingDriver, run_both  # noqa: E402
+from test_budgets import SCALE, CallingDriver, run_both
 
-from chainfleet.emulator.client import start  # noqa: E402
-from chainfleet.model.fleet_file import load_fleet  # noqa: E402
-from chainfleet.runtime import operations, sharing  # noqa: E402
-from chainfleet.runtime.registry import Drivers  # noqa: E402
-from chainfleet.runtime.state import StateFolder  # noqa: E402
+from chainfleet.emulator.client import start
+from chainfleet.model.fleet_file import load_fleet
+from chainfleet.runtime import operations, sharing
+from chainfleet.runtime.registry import Drivers
+from chainfleet.runtime.state import StateFolder
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 TASKS, CALLS = 60, 15
@@ -33,7 +33,7 @@ def run(what: str) -> None:
         async def of(_: Drivers, __: object) -> CallingDriver:
             return driver
 
-        Drivers.of = of  # type: ignore[method-assign, assignment]
+        Drivers.of = of
         began = time.monotonic()
         run_both(
             cloud, [StateFolder(Path(folder) / "s" / name) for name in ("one", "two")], fleet, TASKS, CALLS

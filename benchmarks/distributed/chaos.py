@@ -14,10 +14,10 @@ from pathlib import Path
 TESTS = Path(__file__).parents[2] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "distributed")]
 
-from chaos import Chaos, Count  # noqa: E402
-from lines import Namespaced  # noqa: E402
+from chaos import Chaos, Count
+from lines import Namespaced
 
-from postgresql_server import PostgresqlServer  # noqa: E402
+from postgresql_server import PostgresqlServer
 
 
 def main(shots: int = 100, seed: int = 1, lines: str = "") -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "tests")]
 
-from chainfleet.model.event import (  # noqa: E402
+from chainfleet.model.event import (
     AttemptSucceeded,
     Command,
     GateDecided,
@@ -34,10 +34,10 @@ from chainfleet.model.event import (  # noqa: E402
     TimePassed,
     WakeAt,
 )
-from chainfleet.model.fleet_file import load_fleet  # noqa: E402
-from chainfleet.model.task import Demand, Estimate, Limit, LimitKind, Mode, Phase, Plan, Policy, Task  # noqa: E402
-from chainfleet.scheduling.planning import Machine, make_plan  # noqa: E402
-from chainfleet.scheduling.scheduler import Scheduler  # noqa: E402
+from chainfleet.model.fleet_file import load_fleet
+from chainfleet.model.task import Demand, Estimate, Limit, LimitKind, Mode, Phase, Plan, Policy, Task
+from chainfleet.scheduling.planning import Machine, make_plan
+from chainfleet.scheduling.scheduler import Scheduler
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 PLAN_MIB, PLAN_CORE_S = 320.0, 5.5
@@ -132,7 +132,7 @@ class Simulation:
     def decide(self, event: object, now: float) -> None:
         """The coordinator takes an event up when it has time, and its decisions go out one after the other."""
         at = max(now, self.busy_until)
-        commands: list[Command] = self.scheduler.handle(event, at)  # type: ignore[arg-type]
+        commands: list[Command] = self.scheduler.handle(event, at)
         cost = self.constants.coordinator_s if isinstance(event, AttemptSucceeded) else 0.0
         self.busy_until = at + cost
         self.coordinator_s += cost

@@ -18,15 +18,15 @@ from pathlib import Path
 TESTS = Path(__file__).parents[2] / "tests"
 sys.path[:0] = [str(TESTS)]
 
-from chainfleet.ledger.database import Place, Postgres  # noqa: E402
-from chainfleet.ledger.store import Entry, Ledger  # noqa: E402
-from chainfleet.model.fleet_file import load_fleet  # noqa: E402
-from chainfleet.model.task import Phase, Plan, Task  # noqa: E402
-from chainfleet.runtime.distribution import Distribution  # noqa: E402
-from chainfleet.runtime.operations import open_environment, start_run  # noqa: E402
-from chainfleet.runtime.state import StateFolder  # noqa: E402
-from chainfleet.scheduling.planning import make_plan  # noqa: E402
-from postgresql_server import PostgresqlServer  # noqa: E402
+from chainfleet.ledger.database import Place, Postgres
+from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.model.fleet_file import load_fleet
+from chainfleet.model.task import Phase, Plan, Task
+from chainfleet.runtime.distribution import Distribution
+from chainfleet.runtime.operations import open_environment, start_run
+from chainfleet.runtime.state import StateFolder
+from chainfleet.scheduling.planning import make_plan
+from postgresql_server import PostgresqlServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 PROGRAMS = TESTS / "distributed" / "programs.py"

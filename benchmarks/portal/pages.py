@@ -13,15 +13,14 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,10 @@ from chainfleet.model.event import AttemptSucceeded, RunStarted, StartAttempt, S
 from chainfleet.model.task import Mode, Phase, Plan, Task
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tools"))
+
+from portal_program import portal
+
 RUN = "20260101-000000-deploy"
 ENVIRONMENT = "torrent"
 GOAL_FPS = 50.0
@@ -98,25 +101,27 @@ def measure(framework: str, seconds: float, rate: float, throttle: int = 0) -> d
             ledger.close()
 
 
+@contextmanager
+def producing(producer: Producer) -> Iterator[None]:
+    """Let it write while the block runs."""
+    producer.start()
+    try:
+        yield
+    finally:
+        producer.stop.set()
+        producer.join(timeout=10)
+
+
 def _watched(
     home: Path, ledger: Ledger, made: Plan, framework: str, seconds: float, rate: float, throttle: int
 ) -> dict[str, Any]:
     command = str(Path(sys.executable).with_name("chainfleet"))
     base = [command, "portal", "--home", str(home)]
     token = subprocess.run([*base, "--new-token", "bench"], capture_output=True, text=True, check=True).stdout
-    portal = subprocess.Popen(
-        [*base, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
     producer = Producer(ledger, made, rate)
-    try:
-        assert portal.stdout is not None
-        address = re.search(r"http://\S+?(?=/#t=)", portal.stdout.readline())
-        assert address, "the portal did not start"
+    with portal(base) as address, producing(producer):
         options = {
-            "base": address[0],
+            "base": address,
             "token": token.split()[-1],
             "framework": framework,
             "run": RUN,
@@ -126,7 +131,6 @@ def _watched(
         }
         # Long enough for the page to open; it counts from its own first event on.
         threading.Timer(seconds + 12, producer.stop.set).start()
-        producer.start()
         node = shutil.which("node") or str(ROOT / ".venv" / "bin" / "node")
         done = subprocess.run(
             [node, "e2e/run.mjs", "torrent", json.dumps(options)],
@@ -139,14 +143,6 @@ def _watched(
         if done.returncode:
             raise SystemExit(done.stderr[-3000:])
         seen: dict[str, Any] = json.loads(done.stdout)
-    finally:
-        producer.stop.set()
-        portal.send_signal(signal.SIGTERM)
-        portal.wait(timeout=20)
-        if portal.stdout is not None:
-            portal.stdout.close()
-        if producer.is_alive():
-            producer.join(timeout=10)
     # The two first records are the plan and the start of the run.
     seen["sent_last"] = producer.sent + 2
     seen["lost"] = (seen["last"] - seen["first"] + 1 - seen["records"]) + (seen["sent_last"] - seen["last"])

@@ -77,5 +77,5 @@ async def _drive(plan: Plan, ledger: Ledger, lease: Lease) -> None:
     async def nothing(task: Task, start: StartAttempt) -> AttemptEnd:
         return AttemptSucceeded(task.id, start.attempt), {}
 
-    coordinator = Coordinator(plan, "run", ledger, lease, nothing, lambda _task, _view: None)  # type: ignore[arg-type, return-value]
+    coordinator = Coordinator(plan, "run", ledger, lease, nothing, lambda _task, _view: None)
     await coordinator.drive([RunStarted()])

@@ -94,10 +94,10 @@ def throttling() -> None:
 class Heedless(Bucket):
     """A client that does not count its tokens; the other side does."""
 
-    def admits(self, tokens: float, now: int) -> bool:  # noqa: ARG002
+    def admits(self, tokens: float, now: int) -> bool:  # noqa: ARG002 - a meter like the bucket
         return True
 
-    def throttled(self, now: int, retry_after: int | None) -> None:  # noqa: ARG002
+    def throttled(self, now: int, retry_after: int | None) -> None:  # noqa: ARG002 - a meter like the bucket
         self.throttles += 1
 
 
@@ -111,7 +111,7 @@ def _heedless(plan: Plan, slots: int) -> Plan:
 
 def _ordered(plan: Plan, order: Callable[[Blueprint], object]) -> Blueprint:
     blueprint = Blueprint(plan)
-    return blueprint.ordered(order(blueprint))  # type: ignore[arg-type]
+    return blueprint.ordered(order(blueprint))
 
 
 def _pooled(plan: Plan, slots: int) -> Plan:

@@ -76,7 +76,7 @@ def _graphlib_threads(plan: Plan) -> None:
         running: dict[Future[None], str] = {}
         while sorter.is_active():
             for name in sorter.get_ready():
-                running[pool.submit(int)] = name  # type: ignore[assignment, arg-type]
+                running[pool.submit(int)] = name
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             sorter.done(*(running.pop(future) for future in ended))
 

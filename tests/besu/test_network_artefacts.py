@@ -54,6 +54,16 @@ def test_with_a_password_nothing_readable_is_on_disk(tmp_path):
         KeyStore(folder).key(validator)
 
 
+def test_a_key_that_was_cut_off_before_it_was_anybody_s_does_not_hide_the_one_that_follows(
+    tmp_path,
+):
+    KeyStore(tmp_path).ensure(PLACES[:1], system_randomness)
+    (tmp_path / "validators.json").unlink()
+    store = KeyStore(tmp_path, "a password")
+    (validator,) = store.ensure(PLACES[:1], system_randomness)
+    assert store.key(validator).address() == validator.address
+
+
 def test_a_lost_key_is_an_error_and_never_replaced(tmp_path):
     store = KeyStore(tmp_path)
     store.ensure(PLACES, system_randomness)

@@ -250,7 +250,7 @@ def test_failures_are_backed_off_from_and_final_ones_end_the_relayer(pair):
     async def sleep(seconds):
         waits.append(seconds)
 
-    errors = [TaskFailed(ErrorClass.TRANSIENT, "gone")] * 4
+    errors = [TaskFailed(ErrorClass.TRANSIENT, "gone")] * 2000
     errors += [
         TaskFailed(ErrorClass.THROTTLED, "slow", retry_after_s=99),
         TaskFailed(ErrorClass.CONFIGURATION, "no"),
@@ -267,8 +267,8 @@ def test_failures_are_backed_off_from_and_final_ones_end_the_relayer(pair):
     )
     with pytest.raises(TaskFailed, match="no"):
         asyncio.run(work)
-    assert waits == [1, 2, 4, 8, 99]
-    assert 'errors_total{class="transient"} 4' in metrics.text()
+    assert waits == [1, 2, 4, 8, 16, 32, *[60] * 1994, 99]
+    assert 'errors_total{class="transient"} 2000' in metrics.text()
 
 
 def test_metrics_are_served_on_the_loopback_port():

@@ -49,28 +49,47 @@ class Proxied:
     async def _begin(self) -> asyncio.Event:
         gate = asyncio.Event()
         gate.set()
-        self._pumps: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
+        self._met: set[asyncio.Task[None]] = set()
+        self._sinks: list[asyncio.StreamWriter] = []
+        self._ended = False
+        # Not with `_meet` itself: CPython 3.11 forgets its task, which could then be neither ended nor waited for.
+        self._server = await asyncio.start_server(self._begin_to_meet, "127.0.0.1", 0)
         self._port = self._server.sockets[0].getsockname()[1]
         return gate
 
     async def _end(self) -> None:
+        # Nobody is accepted any more; who was, becomes a line while the server is still there, and is ended as well.
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        self._ended = True
+        for _ in range(3):
+            await asyncio.sleep(0)
         self._server.close()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        for met in self._met:
+            met.cancel()
+        await asyncio.gather(*self._met, return_exceptions=True)
+        for sink in self._sinks:
+            sink.transport.abort()
+        # What was aborted is closed in the next turn of the loop.
+        await asyncio.sleep(0)
+
+    def _begin_to_meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._sinks.append(writer)
+        if self._ended:
+            return
+        met = asyncio.create_task(self._meet(reader, writer))
+        self._met.add(met)
+        met.add_done_callback(self._met.discard)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._open.wait()
         try:
-            there = await asyncio.open_connection(self._to.hostname, self._to.port)
+            there, beyond = await asyncio.open_connection(self._to.hostname, self._to.port)
         except OSError:
             writer.close()
             return
-        for source, sink in ((reader, there[1]), (there[0], writer)):
-            pump = asyncio.create_task(self._pump(source, sink))
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+        self._sinks.append(beyond)
+        await asyncio.gather(self._pump(reader, beyond), self._pump(there, writer))
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:

@@ -395,12 +395,16 @@ class Webhook:
     @asynccontextmanager
     async def listening(self):
         async def take(reader, writer):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
-            self.received.append(json.loads(await reader.readexactly(length)))
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            await writer.drain()
-            writer.close()
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+                self.received.append(json.loads(await reader.readexactly(length)))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                await writer.drain()
+            except (asyncio.IncompleteReadError, OSError):
+                pass  # It was stopped while it told.
+            finally:
+                writer.close()
 
         server = await asyncio.start_server(take, "127.0.0.1", 0)
         async with server:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+
+from portal_program import portal
 
 ROOT = Path(__file__).parents[2]
 PORTAL = ROOT / "portal"
@@ -58,43 +59,15 @@ def make_token(home: Path, name: str, role: str) -> str:
     return done.stdout.split()[-1]
 
 
-def _first_address(process: subprocess.Popen[str], within_s: float = 60) -> str:
-    assert process.stdout is not None
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if select.select([process.stdout], [], [], 0.2)[0]:
-            line = process.stdout.readline()
-            if found := re.search(r"http://\S+?(?=/#t=)", line):
-                return found[0]
-        if process.poll() is not None:
-            break
-    raise AssertionError(f"the portal did not start: {process.poll()}")
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     pytest.importorskip("fastapi")
     home = tmp_path_factory.mktemp("portal") / "home"
     home.mkdir()
     tokens = {name: make_token(home, name, "admin") for name in ("tester", "ada", "bob")}
-    with (home.parent / "portal.log").open("w") as log:
-        process = subprocess.Popen(
-            _command("portal", "--home", str(home), "--port", "0"),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        try:
-            yield Server(home, _first_address(process), tokens["tester"], tokens)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=60)
-            finally:
-                process.kill()
-                assert process.stdout is not None
-                process.stdout.close()
+    command = _command("portal", "--home", str(home))
+    with (home.parent / "portal.log").open("w") as log, portal(command, log=log) as base:
+        yield Server(home, base, tokens["tester"], tokens)
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,16 @@ import hashlib
 import json
 import os
 import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from portal_program import portal
 
 from chainfleet import __version__
 from chainfleet.drivers.terraform import check_tool
@@ -177,16 +175,7 @@ def test_a_deployment_and_both_builds_of_the_pages(machine: Machine) -> None:
 
 
 def _look_at_pages(machine: Machine) -> None:
-    process = subprocess.Popen(
-        [str(machine.program), "portal", "--port", "0"],
-        cwd=machine.folder,
-        env={**machine.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        base = _address(process)
+    with portal([str(machine.program), "portal"], folder=machine.folder, environ=machine.environ) as base:
         for name in ("vue", "react"):
             page = _get(f"{base}/ui/{name}/")
             assert '<div id="app">' in page
@@ -194,22 +183,6 @@ def _look_at_pages(machine: Machine) -> None:
             assert scripts
             for script in scripts:
                 assert _get(f"{base}/ui/{name}/{script}")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout is not None
-        process.stdout.close()
-        process.wait(timeout=60)
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if select.select([process.stdout], [], [], 0.2)[0]:
-            found = re.search(r"http://\S+?(?=/#t=)", process.stdout.readline())
-            if found:
-                return found[0]
-    raise AssertionError("the portal tells no address")
 
 
 def _get(url: str) -> str:

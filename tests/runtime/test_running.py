@@ -92,6 +92,23 @@ def test_every_mode_ends_with_everything_done_once(
     assert driver.most == 1 or mode is not Mode.SEQUENTIAL
 
 
+def test_work_that_attempts_share_may_speak_when_the_one_that_leads_it_is_over(
+    environment: Environment, fast: Fleet, driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[Any] = []
+    change = driver.change
+
+    async def keep(attempt: Any) -> Any:
+        attempts.append(attempt)
+        return await change(attempt)
+
+    monkeypatch.setattr(driver, "change", keep)
+    run(environment, make_plan(fast, "r1"))
+    before = attempts[0].log_file.read_text()
+    attempts[0].log("said for the others")
+    assert attempts[0].log_file.read_text() == before
+
+
 def test_a_second_run_changes_nothing(environment: Environment, fast: Fleet, driver: Any) -> None:
     plan = make_plan(fast, "r1")
     run(environment, plan, "1-deploy")

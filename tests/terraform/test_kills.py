@@ -221,9 +221,27 @@ def test_where_its_output_can_t_be_kept_it_is_stopped_all_the_same(tmp_path: Pat
         script = "trap '' INT; echo $$; while true; do echo more; sleep 0.05; done"
         with pytest.raises(OSError, match="no space"):
             await process.run(
-                ["sh", "-c", script], folder=tmp_path, environ=os.environ, on_line=full, grace_s=30
+                ["sh", "-c", script], folder=tmp_path, environ=os.environ, on_line=full, grace_s=0.3
             )
         assert not psutil.pid_exists(int(seen[0]))
+        assert not (tmp_path / ".chainfleet-running.json").exists()
+
+    asyncio.run(run())
+
+
+def test_where_its_output_can_t_be_kept_it_still_has_its_grace(tmp_path: Path) -> None:
+    def full(line: str) -> None:
+        raise OSError("no space left on the device")
+
+    async def run() -> None:
+        script = (
+            "trap 'echo stopping; echo kept > state; exit 0' INT; echo begun; while true; do sleep 0.05; done"
+        )
+        with pytest.raises(OSError, match="no space"):
+            await process.run(
+                ["sh", "-c", script], folder=tmp_path, environ=os.environ, on_line=full, grace_s=60
+            )
+        assert (tmp_path / "state").read_text() == "kept\n"
 
     asyncio.run(run())
 

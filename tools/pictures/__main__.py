@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import select
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from architecture import architecture
 from gantt import gantt
 from phases import phases
 from terminal import live_frames, output_of, recording
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from portal_program import portal
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
@@ -69,18 +69,8 @@ def photograph(home: Path) -> None:
     token = output_of(
         [CHAINFLEET, "portal", "--home", str(home), "--new-token", "pictures", "--role", "admin"], ROOT
     )
-    with subprocess.Popen(
-        [CHAINFLEET, "portal", "--home", str(home), "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
-        try:
-            _photograph(_address(process), token.split()[-1], home)
-        finally:
-            process.send_signal(signal.SIGTERM)
+    with portal([CHAINFLEET, "portal", "--home", str(home)], folder=ROOT) as base:
+        _photograph(base, token.split()[-1], home)
 
 
 def _photograph(base: str, token: str, home: Path) -> None:
@@ -91,17 +81,6 @@ def _photograph(base: str, token: str, home: Path) -> None:
     node = ["node", "e2e/run.mjs", "pictures", json.dumps(given)]
     path = f"{os.environ['PATH']}:{ROOT / '.venv' / 'bin'}"
     subprocess.run(node, cwd=ROOT / "portal", check=True, timeout=120, env={**os.environ, "PATH": path})
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if select.select([process.stdout], [], [], 0.2)[0]:
-            found = re.search(r"http://\S+?(?=/#t=)", process.stdout.readline())
-            if found:
-                return found[0]
-    raise SystemExit("the portal tells no address")
 
 
 if __name__ == "__main__":

@@ -45,12 +45,9 @@ def _section(cls: type) -> str:
 
 def _fields(cls: type) -> str:
     docs = attribute_docs(cls)
-    if bare := [f.name for f in dataclasses.fields(cls) if f.name not in docs]:  # type: ignore[arg-type]
+    if bare := [f.name for f in dataclasses.fields(cls) if f.name not in docs]:
         raise SystemExit(f"{cls.__module__}.{cls.__name__}: give {', '.join(bare)} a docstring below it")
-    rows = [
-        (code(f.name), code(f.type), _default(f), docs[f.name])
-        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
-    ]
+    rows = [(code(f.name), code(f.type), _default(f), docs[f.name]) for f in dataclasses.fields(cls)]
     return table(("field", "type", "default", "meaning"), rows) if rows else ""
 
 
@@ -63,4 +60,4 @@ def _default(field: dataclasses.Field[object]) -> str:
 
 
 def _words(kind: EnumType, title: str) -> str:
-    return f"{title}: {', '.join(code(word.value) for word in kind)}."  # type: ignore[var-annotated]
+    return f"{title}: {', '.join(code(word.value) for word in kind)}."

@@ -41,7 +41,8 @@ def stop_on_signals() -> asyncio.Event:
 async def until_stopped(stop: asyncio.Event, seconds: float) -> None:
     """Wait that long, or until told to stop."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def say(line: str) -> None:

@@ -99,7 +99,7 @@ class GoogleReader:
                 if error.error_class not in _AGAIN or attempt == _TRIES - 1:
                     raise
                 # With jitter: 24 readers that were throttled together must not come back together.
-                doubled = random.uniform(0.5, 1.0) * min(2.0**attempt, _LONGEST_WAIT_S)  # noqa: S311
+                doubled = random.uniform(0.5, 1.0) * min(2.0**attempt, _LONGEST_WAIT_S)  # noqa: S311 - jitter, not secret
                 self._sleep(error.retry_after_s or doubled)
         raise AssertionError("the last attempt returns or raises")
 
@@ -141,12 +141,12 @@ def _session(environ: Mapping[str, str]) -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 load = google.auth.load_credentials_from_file
-                credentials, _ = load(path, scopes=_SCOPES)  # type: ignore[no-untyped-call]
+                credentials, _ = load(path, scopes=_SCOPES)  # type: ignore[no-untyped-call]  # theirs has none
         else:
             credentials, _ = google.auth.default(scopes=_SCOPES)
     except google.auth.exceptions.GoogleAuthError as error:
         raise _no_token(error, "credentials") from error
-    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]  # theirs has none
     session.mount("https://", HTTPAdapter(pool_maxsize=32))
     session.mount("http://", HTTPAdapter(pool_maxsize=32))
     return session

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from . import background
 from .arm.resources import Store
 from .arm.service import Arm, Listeners
 from .clock import ScaledClock
@@ -75,7 +76,7 @@ class Assembly:
         variables = environment(listeners, core, authority, self._folder.path)
         # Its process starts while this one is busy with the rest.
         terraform = asyncio.create_task(open_terraform(shared, variables))
-        self._closing.push_async_callback(_cancel, terraform)
+        self._closing.push_async_callback(background.stop, terraform)
         variables |= await open_mainnet(shared)
         arm = await self._arm(shared, authority, listeners)
         if resumed:
@@ -184,8 +185,3 @@ def _add_fault_set(core: Core, faults: FaultBook, name: str, now: float) -> None
     for fault in named_faults(name, now=now):
         faults.add(fault)
     core.fault_sets.append(name)
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

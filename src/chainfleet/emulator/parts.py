@@ -205,7 +205,8 @@ class Terraform:
         assert self._process.stdout is not None
         line = b""
         with contextlib.suppress(TimeoutError):
-            line = await asyncio.wait_for(self._process.stdout.readline(), _READY_WITHIN_S)
+            async with asyncio.timeout(_READY_WITHIN_S):
+                line = await self._process.stdout.readline()
         if not line:
             raise EnvironmentProblem(
                 "the stand-in azapi provider didn't start",
@@ -225,7 +226,8 @@ async def end(process: asyncio.subprocess.Process | None) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), 5.0)
+        async with asyncio.timeout(5.0):
+            await process.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

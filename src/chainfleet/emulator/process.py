@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from chainfleet.model.errors import ChainfleetError
 
+from . import background
 from .assembly import Assembly
 from .owners import Owners
 from .settings import Settings, parse
@@ -49,7 +50,7 @@ async def _run(settings: Settings, folder: StateFolder) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     owners = Owners(settings.parent_pid, stop.set)
-    watch = asyncio.create_task(owners.watch())
+    watch = background.begin(owners.watch(), "watch over owners")
     assembly = Assembly(settings, folder, stop.set, owners)
     try:
         begin = asyncio.create_task(assembly.start())
@@ -64,8 +65,7 @@ async def _run(settings: Settings, folder: StateFolder) -> None:
             sys.stdout.flush()
             await ended
         else:
-            begin.cancel()
-            await asyncio.gather(begin, return_exceptions=True)
+            await background.stop(begin)
     finally:
-        watch.cancel()
+        await background.stop(watch)
         await assembly.stop()

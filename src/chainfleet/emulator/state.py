@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from chainfleet.model.errors import EnvironmentProblem
 
+from .background import begin, stop
 from .seams import Dirty, Durable
 from .tls import write_private
 
@@ -123,13 +124,11 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to write changes."""
-        self._task = asyncio.create_task(self._run(), name="state keeper")
+        self._task = begin(self._run(), "state keeper")
 
     async def stop(self) -> None:
         """Stop, and write everything."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await stop(self._task)
         self.write_all()
 
     def write_soon_all(self) -> None:

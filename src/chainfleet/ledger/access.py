@@ -159,7 +159,7 @@ class AccessStore:
     def _tokens(self, condition: str, *values: str) -> list[Token]:
         columns = "id, name, role, kind, environments, created, created_by, expires, last_used, revoked"
         with self._reading() as connection:
-            rows = connection.execute(f"SELECT {columns} FROM token {condition}", values).fetchall()  # noqa: S608
+            rows = connection.execute(f"SELECT {columns} FROM token {condition}", values).fetchall()  # noqa: S608 - of our own texts
         return [_token(row) for row in rows]
 
     # --- one-time codes -----------------------------------------------------------------------

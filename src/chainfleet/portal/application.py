@@ -54,7 +54,7 @@ def make_api() -> FastAPI:
     for part in (meta, environments, runs, events, monitoring, access):
         # Not `include_router`: it hides the routes in one, and every one is looked at before anything is served.
         app.router.routes.extend(part.router.routes)
-    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
 
 

@@ -121,6 +121,8 @@ def _attempt(
 
     def log(line: str) -> None:
         nonlocal written
+        if stream.closed:
+            return  # Work that attempts share goes on for the others when this one is over.
         text = f"{datetime.now(UTC):%H:%M:%S.%f} {line.rstrip()}\n"
         written += len(text)
         if written <= LOG_LIMIT_BYTES:

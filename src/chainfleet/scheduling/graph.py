@@ -205,8 +205,7 @@ class Graph:
 def _index(names: Sequence[str]) -> dict[str, int]:
     index = {name: i for i, name in enumerate(names)}
     if len(index) < len(names):
-        seen: set[str] = set()
-        twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        twice = next(name for place, name in enumerate(names) if index[name] != place)
         raise PlanError(f"the plan has two tasks with the id {twice}", way_out="give every task its own id")
     return index
 

@@ -228,7 +228,7 @@ class Rehearsing:
         """Time alone makes something possible then."""
         heappush(self._agenda, (at, _WAKE, 0))
 
-    def changed(self, changes: Sequence[Change], retry_at: Mapping[int, int]) -> None:  # noqa: ARG002
+    def changed(self, changes: Sequence[Change], retry_at: Mapping[int, int]) -> None:  # noqa: ARG002 - part of the protocol
         """Only what becomes ready matters to the trace."""
         if self.trace is not None:
             self.trace.changed(changes)

@@ -182,9 +182,12 @@ class KeyStore:
     def _keep(self, place: tuple[str, int], key: PrivateKey) -> Validator:
         make_private_folder(self._folder)
         encrypted, plain = self._paths(*place)
+        # A file that a run left which was cut off before the roster was written is nobody's key.
         if self._password is None:
+            encrypted.unlink(missing_ok=True)
             write_private(plain, key.key_file_text())
         else:
+            plain.unlink(missing_ok=True)
             write_private(encrypted, json.dumps(_encrypt(key, self._password)))
         public_key = key.public_key()
         return Validator(place[0], place[1], address_of(public_key), public_key.hex())

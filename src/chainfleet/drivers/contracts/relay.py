@@ -23,6 +23,8 @@ from .transactions import Intent, Sender
 _BATCH = 16
 """Rounds read at once while catching up."""
 _BACKOFF_S = (1.0, 60.0)
+_MOST_DOUBLINGS = 10
+"""An outage may last for days: two to the number of failures would not fit into a float."""
 _NO_DATA = (0, 0, 0, 0, 0)
 _PASSING = ("AggregatorFutureTimestamp", "AggregatorPaused", "AggregatorRoundNotNewer")
 """Why a target may refuse a round only now: its clock is behind, it is paused, somebody was quicker."""
@@ -148,7 +150,7 @@ async def keep_going(
             metrics.failed(error.error_class.value)
             if not error.error_class.retryable:
                 raise
-            wait = random() * min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**failures)
+            wait = random() * min(_BACKOFF_S[1], _BACKOFF_S[0] * 2 ** min(failures, _MOST_DOUBLINGS))
             wait = max(wait, error.retry_after_s or 0.0)
             failures += 1
             log(f"trying again in {wait:.1f} s: {error.message}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from pathlib import Path
 import psutil
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
+
+log = logging.getLogger(__name__)
 
 _LINE_LIMIT = 16 * 2**20
 """Longest line of output taken, in bytes: Terraform prints a whole diagnostic as one."""
@@ -78,17 +81,30 @@ async def _read(process: asyncio.subprocess.Process, on_line: Callable[[str], No
 
 async def _end(process: asyncio.subprocess.Process, on_line: Callable[[str], None], grace_s: float) -> None:
     """Make sure that the process and its group are gone."""
-    try:
-        if process.returncode is None:
-            _signal(process.pid, signal.SIGINT)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace_s):
-                    await _read(process, on_line)
-                    await process.wait()
-    finally:
-        # Whatever `on_line` raises, on a full disk for one: nothing is left behind.
-        _signal(process.pid, signal.SIGKILL)
-        await process.wait()
+    if process.returncode is None:
+        _signal(process.pid, signal.SIGINT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await _read(process, _as_long_as_it_takes(on_line))
+                await process.wait()
+    _signal(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _as_long_as_it_takes(on_line: Callable[[str], None]) -> Callable[[str], None]:
+    """A process that has to end is read to its end even where nobody can keep what it says, on a full disk for one."""
+    takes = True
+
+    def take(line: str) -> None:
+        nonlocal takes
+        if takes:
+            try:
+                on_line(line)
+            except Exception:
+                log.exception("what a command says while it ends is lost")
+                takes = False
+
+    return take
 
 
 def _signal(group: int, number: signal.Signals) -> None:

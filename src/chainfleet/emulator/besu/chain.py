@@ -7,7 +7,6 @@ have come due. Only waiting transactions need a task, which makes their block at
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from chainfleet.model.besu.extra_data import Vote
 
+from .. import background
 from . import consensus
 from .evm import Evm, Executed
 from .genesis import Genesis
@@ -71,6 +71,8 @@ class QbftChain:
         self._recovering = False
         self._replanned = asyncio.Event()
         self._waiting = False
+        self._sent = False
+        """Whether a transaction came since the miner asked for what waits."""
         self._miner: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
 
@@ -83,9 +85,7 @@ class QbftChain:
     async def stop(self) -> None:
         """Stop making blocks, and the EVM."""
         self._plan = None
-        if self._miner is not None:
-            self._miner.cancel()
-            await asyncio.gather(self._miner, return_exceptions=True)
+        await background.stop(self._miner)
         await self.evm.stop()
 
     @property
@@ -208,13 +208,14 @@ class QbftChain:
             RpcError: it's refused.
         """
         digest = await self.evm.send(raw)
+        self._sent = True
         if self._miner is None or self._miner.done():
-            self._miner = asyncio.create_task(self._mine())
+            self._miner = background.begin(self._mine(), "blocks of transactions")
         return digest
 
     async def _mine(self) -> None:
         """Make the blocks of waiting transactions."""
-        while await self.evm.pending():
+        while await self._is_anything_waiting():
             self.advance()
             self._waiting = True
             try:
@@ -223,6 +224,15 @@ class QbftChain:
             finally:
                 self._waiting = False
         self._told()
+
+    async def _is_anything_waiting(self) -> bool:
+        self._sent = True
+        while self._sent:
+            self._sent = False
+            if await self.evm.pending():
+                return True
+            # One that came while the answer was on its way isn't in it, and found a miner that was still there.
+        return False
 
     async def _until_due(self) -> consensus.Plan:
         while True:
@@ -234,8 +244,7 @@ class QbftChain:
             pause = max(0.0, (plan.due - self._wall()) / self._scale)
             if self._scale > 1:
                 pause = min(pause, REAL_WAIT_S)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._replanned.wait(), pause) if pause else await asyncio.sleep(0)
+            await (background.within(pause, self._replanned) if pause else asyncio.sleep(0))
             if self._plan is plan:
                 return plan
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from chainfleet.model.besu.extra_data import Vote
 from chainfleet.model.besu.identity import PrivateKey
 
+from .. import background
 from ..kubernetes.addresses import AddressBook
 from ..kubernetes.node.program import (
     Container,
@@ -107,7 +108,7 @@ class BesuWorld:
                 saving.restore(chain, saved)
             self._chains[genesis.hash] = chain
         if self._ticker is None:
-            self._ticker = asyncio.create_task(self._tick())
+            self._ticker = background.begin(self._tick(), "blocks that nobody asks for")
         chain = self._chains[genesis.hash]
         await chain.ready()
         return chain
@@ -208,8 +209,7 @@ class BesuWorld:
 
     async def stop(self) -> None:
         """Stop all chains; their state is kept."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        await background.stop(self._ticker)
         self.network.stop()
         await asyncio.gather(*(chain.stop() for chain in self._chains.values()))
 

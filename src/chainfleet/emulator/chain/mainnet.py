@@ -18,6 +18,7 @@ import aiohttp
 
 from chainfleet.model.besu.identity import PrivateKey
 
+from .. import background
 from ..seams import Clock
 from .anvil import Anvil, RpcError
 
@@ -98,13 +99,14 @@ class Mainnet:
         head = await self.anvil.call("eth_getBlockByNumber", "latest", False)
         self._last = int(head["timestamp"], 16)
         await self._mine()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._produce())]
+        self._tasks = [
+            background.begin(self._listen(), "mainnet: hearing of transactions"),
+            background.begin(self._produce(), "mainnet: blocks"),
+        ]
 
     async def stop(self) -> None:
         """Stop it; its state stays in the folder."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await background.stop(*self._tasks)
         await self.anvil.stop()
 
     def stats(self) -> dict[str, Any]:
@@ -118,9 +120,7 @@ class Mainnet:
                 await asyncio.sleep(fast)
                 self._fast_left -= 1
             else:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wanted.wait(), max(fast, IDLE_REAL_S))
-                if self._wanted.is_set():
+                if await background.within(max(fast, IDLE_REAL_S), self._wanted):
                     await asyncio.sleep(fast / 2)
                     self._fast_left = FAST_BLOCKS
             self._wanted.clear()

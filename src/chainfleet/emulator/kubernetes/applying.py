@@ -146,7 +146,7 @@ def _merge_by_key(
     config: list[Json],
     keys: tuple[str, ...],
     path: Path,
-    custom: bool,  # noqa: FBT001
+    custom: bool,  # noqa: FBT001 - a property of the kind
 ) -> list[Json]:
     old = {key_of(v, keys): v for v in live}
     new = {key_of(v, keys): v for v in config}

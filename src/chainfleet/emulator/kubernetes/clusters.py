@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
+from .. import background
 from ..seams import (
     Clock,
     ClusterEndpoint,
@@ -91,7 +92,7 @@ class EmulatedClusters:
             if spec.id not in self._clusters:
                 await self._open(spec)
         if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch_faults())
+            self._watcher = background.begin(self._watch_faults(), "watch over faults")
         return self.endpoint(spec.id)
 
     def endpoint(self, cluster_id: str) -> ClusterEndpoint:
@@ -110,7 +111,7 @@ class EmulatedClusters:
         if state:
             store.load(state["store"])
         # Uids must differ between lives of the emulator, durations must not.
-        objects = Objects(store, Kinds(), self._wall, random.Random(secrets.randbits(64)))  # noqa: S311
+        objects = Objects(store, Kinds(), self._wall, random.Random(secrets.randbits(64)))  # noqa: S311 - names, not secrets
         world = World(
             spec,
             objects,
@@ -145,10 +146,8 @@ class EmulatedClusters:
 
     async def stop(self) -> None:
         """Stop all clusters; their objects stay for `dump`."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        await background.stop(self._watcher)
+        self._watcher = None
         for cluster, server in self._clusters.values():
             await server.stop()
             await cluster.stop()

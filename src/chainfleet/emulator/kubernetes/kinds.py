@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -66,8 +67,7 @@ _STATUS = ("status",)
 _SCALED = ("status", "scale")
 
 
-def _core(kind: str, plural: str, **more: object) -> Kind:
-    return Kind("", "v1", kind, plural, model="core_v1", **more)  # type: ignore[arg-type]
+_core = partial(Kind, "", "v1", model="core_v1")
 
 
 _CREATE_ONLY = ("create",)

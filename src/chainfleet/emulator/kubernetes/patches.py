@@ -32,13 +32,13 @@ def json_patch(target: Json, operations: Any) -> Json:
     """
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: a JSON Patch is a list of operations")
-    result: Any = copy.deepcopy(target)
+    result = copy.deepcopy(target)
     for operation in operations:
         try:
             result = _operate(result, operation)
         except (KeyError, IndexError, ValueError, TypeError) as problem:
             raise _misfit(f"the operation {operation} doesn't apply: {problem}") from None
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _misfit(message: str) -> ApiError:

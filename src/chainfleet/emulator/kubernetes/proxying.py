@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -149,7 +148,7 @@ async def follow_log(run: ContainerRun) -> AsyncIterator[bytes]:
     seen = len(run.log.lines)
     while True:
         log = run.log
-        await asyncio.wait_for(log.wait(), None)
+        await log.wait()
         lines = list(log.lines)
         yield "".join(f"{line}\n" for line in lines[min(seen, len(lines) - 1) :]).encode()
         seen = len(lines)

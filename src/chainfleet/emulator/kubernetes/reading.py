@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import background
 from . import selectors
 from .errors import ApiError, bad_request
 from .kinds import Kind
@@ -210,9 +211,7 @@ class Watch:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._seconds
         while (left := end - loop.time()) > 0:
-            try:
-                await asyncio.wait_for(woken.wait(), min(left, BOOKMARK_EVERY_S))
-            except TimeoutError:
+            if not await background.within(min(left, BOOKMARK_EVERY_S), woken):
                 if self._bookmarks:
                     yield self._bookmark()
                 continue

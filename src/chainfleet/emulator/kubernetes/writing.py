@@ -198,9 +198,8 @@ class Objects:
         if not subresource and kind.has_status and kind.model:
             config.pop("status", None)
         if item is None:
-            base = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
-            if kind.namespaced:
-                base["metadata"]["namespace"] = namespace  # type: ignore[index]
+            place = {"name": name, "namespace": namespace} if kind.namespaced else {"name": name}
+            base = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": place}
             merged = apply(base, config, kind, writer, force=options.force)
             return self._commit(kind, None, merged, writer, options), True
         self._same_version(kind, item.obj, config)

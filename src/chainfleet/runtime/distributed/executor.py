@@ -98,9 +98,9 @@ class DistributedExecutor:
         await self._until_over("fence < ?", desk.fence)
 
     async def _until_over(self, which: str, value: str | int) -> None:
-        sql = f"SELECT 1 FROM attempt WHERE environment = ? AND {which} AND state = 'lost' AND NOT over AND {ALIVE} LIMIT 1"  # noqa: S608
+        sql = f"SELECT 1 FROM attempt WHERE environment = ? AND {which} AND state = 'lost' AND NOT over AND {ALIVE} LIMIT 1"  # noqa: S608 - of our own texts
         values = (self.desk.place.environment, value, self.desk.distribution.lease_s)
-        while await self.desk.ask(sql, values):  # noqa: ASYNC110
+        while await self.desk.ask(sql, values):  # noqa: ASYNC110 - it is a worker that ends it
             await asyncio.sleep(POLL_S / 2)
 
 

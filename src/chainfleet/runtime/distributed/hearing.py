@@ -80,7 +80,7 @@ class Hearing:
         """Fence the attempts of workers that are silent, and say which attempts nobody may take."""
         lease_s = self.desk.distribution.lease_s
         lost = f"""UPDATE attempt SET state = 'lost', over = true
-            WHERE environment = ? AND state = 'running' AND NOT {ALIVE}"""  # noqa: S608
+            WHERE environment = ? AND state = 'running' AND NOT {ALIVE}"""  # noqa: S608 - of our own texts
         await self.desk.change(lost, (self.desk.place.environment, lease_s))
         await self.desk.hand_out_again()
         sql = "SELECT pool, labels FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?)"

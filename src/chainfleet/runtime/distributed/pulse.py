@@ -100,7 +100,7 @@ class Pulse:
 
     def _is_ours(self, place: Postgres, attempt: str, fence: int) -> bool:
         sql = f"""SELECT 1 FROM attempt WHERE environment = ? AND name = ? AND worker = ? AND state = 'running'
-            AND (SELECT fence FROM "{place.schema}".lease WHERE name = ?) = ?"""  # noqa: S608
+            AND (SELECT fence FROM "{place.schema}".lease WHERE name = ?) = ?"""  # noqa: S608 - a schema's name takes no placeholder
         values = (place.environment, attempt, self._worker, COORDINATOR, fence)
         return bool(self._fences.rows(sql, values))
 

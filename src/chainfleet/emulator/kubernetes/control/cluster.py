@@ -34,7 +34,7 @@ class Namespaces:
             if owner and owner["metadata"].get("deletionTimestamp"):
                 yield "", meta["namespace"]
 
-    def reconcile(self, namespace: str, name: str) -> None:  # noqa: ARG002
+    def reconcile(self, namespace: str, name: str) -> None:  # noqa: ARG002 - part of the protocol
         """Furnish or empty one namespace."""
         live = self._world.store.find("namespaces", "", name)
         if live is None:
@@ -91,7 +91,7 @@ class Garbage:
         if change.type == "DELETED" and change.kind_id not in ("events", "endpoints"):
             yield "", change.obj["metadata"]["uid"]
 
-    def reconcile(self, namespace: str, name: str) -> None:  # noqa: ARG002
+    def reconcile(self, namespace: str, name: str) -> None:  # noqa: ARG002 - part of the protocol
         """Remove the dependants of the owner with that uid."""
         store = self._world.store
         for kind_id in store.kinds():
@@ -208,7 +208,7 @@ class Definitions:
         if change.kind_id == _CRDS:
             yield "", change.obj["metadata"]["name"]
 
-    def reconcile(self, namespace: str, name: str) -> None:  # noqa: ARG002
+    def reconcile(self, namespace: str, name: str) -> None:  # noqa: ARG002 - part of the protocol
         """Serve, or stop serving, one custom resource."""
         kinds = self._world.objects.kinds
         live = self._world.store.find(_CRDS, "", name)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from ... import background
 from ..errors import ApiError
 from ..store import Change, Key
 from ..world import World
@@ -56,10 +57,7 @@ class Manager:
     async def stop(self) -> None:
         """Reconcile no more."""
         self._stopped = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.stop(*self._tasks)
 
     def _drain(self) -> None:
         self._scheduled = False
@@ -72,12 +70,15 @@ class Manager:
             except ApiError as refused:
                 _log.info("%s %s: %s", type(self._controllers[index]).__name__, key, refused.message)
                 self._later(index, key)
+            except Exception:  # a mistake with one object must not lose the keys of all others
+                _log.exception("%s %s", type(self._controllers[index]).__name__, key)
+                self._later(index, key)
 
     def _later(self, index: int, key: Key) -> None:
         async def again() -> None:
             await self._world.clock.sleep(RETRY_S)
             self.enqueue(index, key)
 
-        task = asyncio.create_task(again())
+        task = background.begin(again(), f"{type(self._controllers[index]).__name__} {key} again")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -16,10 +16,8 @@ _SAFE = "bcdfghjklmnpqrstvwxz2456789"
 
 def controller_of(obj: Json, kind: str = "") -> Json | None:
     """The owner that manages an object, if it is of that kind."""
-    for owner in obj["metadata"].get("ownerReferences") or ():
-        if owner.get("controller") and kind in ("", owner["kind"]):
-            return owner  # type: ignore[no-any-return]
-    return None
+    owners: list[Json] = obj["metadata"].get("ownerReferences") or []
+    return next((o for o in owners if o.get("controller") and kind in ("", o["kind"])), None)
 
 
 def owned(store: Store, kind_id: str, owner: Json) -> list[Json]:

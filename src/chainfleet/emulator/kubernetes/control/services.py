@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from ... import background
 from ..addresses import PodPort
 from ..node.timing import LOAD_BALANCER
 from ..store import Change, Key
@@ -45,10 +46,7 @@ class Services:
 
     async def stop(self) -> None:
         """Look for no more addresses."""
-        tasks = list(self._balancing.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.stop(*self._balancing.values())
 
     def reconcile(self, namespace: str, name: str) -> None:
         """Bring endpoints, load balancer and routes in line."""
@@ -67,7 +65,7 @@ class Services:
         balanced = live["spec"].get("type") == "LoadBalancer"
         ingress = live.get("status", {}).get("loadBalancer", {}).get("ingress")
         if balanced and not ingress and key not in self._balancing:
-            self._balancing[key] = asyncio.create_task(self._balance(key))
+            self._balancing[key] = background.begin(self._balance(key), f"load balancer of {name}")
         elif not balanced and ingress:
             self._world.objects.set_status(live, {"loadBalancer": {}}, CLOUD)
         self._publish(live, pods, ingress if balanced else None)

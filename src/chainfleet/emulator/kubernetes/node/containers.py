@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ... import background
 from ...seams import FaultKind
 from ..world import World
 from .probes import passes
@@ -126,11 +127,13 @@ class ContainerRun:
         program = self.program = self._make(resumed=resumed)
         self._state = {"running": {"startedAt": began}}
         self.started = not self.spec.get("startupProbe")
-        probing = asyncio.create_task(self._probe(program))
+        probing = background.begin(
+            self._probe(program), f"probes of {self.spec['name']} of {self._identity.pod}"
+        )
         try:
             code = await self._until_end(program)
         finally:
-            probing.cancel()
+            await background.stop(probing)
             self.program, self.ready, self.started = None, False, False
         self._state = {"terminated": self._terminated(code, began)}
         self._publish()
@@ -173,9 +176,7 @@ class ContainerRun:
             self.log.write(f"emulated program failed: {bug}")
             return 1
         finally:
-            for task in (running, killed):
-                task.cancel()
-            await asyncio.gather(running, killed, return_exceptions=True)
+            await background.stop(running, killed)
 
     async def _hold_while_down(self) -> None:
         while self.struck_down():
@@ -265,9 +266,7 @@ class ContainerRun:
         """Wait until it's worth asking again: a change was announced, or (while failing) some time passed."""
         period = probe["periodSeconds"]
         pause = None if ok else max(REAL_PROBE_S, period / self._world.clock.time_scale)
-        try:
-            await asyncio.wait_for(self._changed.wait(), pause)
-        except TimeoutError:
+        if not await background.within(pause, self._changed):
             return
         self._changed.clear()
         # The announcement falls somewhere between two probes.

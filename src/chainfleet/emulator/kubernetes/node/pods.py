@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from ... import background
 from ..world import World
 from .containers import ContainerRun
 from .program import PodIdentity
@@ -15,15 +15,7 @@ from .volumes import claims, missing
 
 Json = dict[str, Any]
 
-_log = logging.getLogger(__name__)
-
 KUBELET = "kubelet"
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """A pod's life must not end unnoticed by a fault of ours."""
-    if not task.cancelled() and (bug := task.exception()):
-        _log.error("%s ended: %r", task.get_name(), bug, exc_info=bug)
 
 
 class PodLife:
@@ -60,8 +52,8 @@ class PodLife:
         self.containers: list[ContainerRun] = []
         self._init: list[ContainerRun] = []
         self._ended = False
-        self._task = asyncio.create_task(self._live(), name=f"pod {pod['metadata']['name']}")
-        self._task.add_done_callback(_report)
+        self._name = f"pod {pod['metadata']['name']}"
+        self._task = background.begin(self._live(), self._name)
 
     @property
     def pod(self) -> Json:
@@ -88,7 +80,7 @@ class PodLife:
         if not self._ended:
             self._ended = True
             self._task.cancel()
-            self._task = asyncio.create_task(self._end())
+            self._task = background.begin(self._end(), f"{self._name}, going")
 
     async def _live(self) -> None:
         before = self._pod.get("status", {})
@@ -244,7 +236,7 @@ class PodLife:
         meta = pod["metadata"]
         self._world.objects.drop("Pod", meta["namespace"], meta["name"])
 
-    def _condition(self, kind: str, met: bool, reason: str = "", message: str = "") -> None:  # noqa: FBT001
+    def _condition(self, kind: str, met: bool, reason: str = "", message: str = "") -> None:  # noqa: FBT001 - a status
         status = "True" if met else "False"
         old = self._conditions.get(kind, {})
         changed = old.get("status") != status

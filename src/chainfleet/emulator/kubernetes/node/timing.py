@@ -37,8 +37,9 @@ SHUTDOWN = Span(1, 6)
 BACKOFF_FIRST_S = 10.0
 BACKOFF_CAP_S = 300.0
 """Kubelet's crash-loop back-off: 10 s, doubling, at most five minutes."""
+_MOST_DOUBLINGS = 10
 
 
 def backoff(restarts: int) -> float:
     """Emulated seconds until a crashed container is started again."""
-    return min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** max(0, restarts - 1))
+    return min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** min(_MOST_DOUBLINGS, max(0, restarts - 1)))
