@@ -71,6 +71,12 @@ def test_a_new_fleet_is_a_good_fleet(tmp_path: Path) -> None:
     assert (plan["fleet"], plan["validators"], len(plan["regions"])) == ("mine", 10, 5)
 
 
+def test_a_new_fleet_has_a_name_that_fleets_can_have() -> None:
+    done = run("init", "--name", "../x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not a name for a fleet" in done.stderr
+
+
 @pytest.mark.parametrize("regions", [4, 7, 31])
 def test_a_new_fleet_passes_its_check(tmp_path: Path, regions: int) -> None:
     """The chain's rules too: no region may hold more validators than the network can lose."""
@@ -156,7 +162,7 @@ def test_a_wrong_option_is_told_before_anything_begins(
 def test_a_missing_file_is_one_error() -> None:
     done = run("plan", "nowhere.yaml")
     assert done.returncode == 2
-    assert "can't read nowhere.yaml: no such file" in done.stderr
+    assert "nowhere.yaml: can't be read: no such file" in done.stderr
 
 
 def test_a_real_deployment_without_credentials_says_which_are_missing(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_example_is_24_regions_with_48_validators(chain_138_loaded: LoadedFl
     ("change", "place", "words"),
     [
         (("chain_id: 1138", "chain_ID: 1138"), "3:3", "unknown key `network.chain_ID`"),
-        (("chain_id: 1138", "chain_id: many"), "3:3", "valid integer"),
+        (("chain_id: 1138", "chain_id: many"), "3:3", "whole number is wanted"),
         (("validators_per_region: 2", "validators_per_region: 0"), "4:3", "greater than or equal to 1"),
         (("validators_per_region: 2", "validators_per_region: 1"), "4:3", "3 validators"),
         (("- uksouth", "- northeurope"), "7:5", "given twice"),
@@ -60,6 +60,13 @@ def test_the_example_is_24_regions_with_48_validators(chain_138_loaded: LoadedFl
         (("name: small", "name: small\nname: big"), "2:1", "given twice"),
         (("name: small", "name: [small"), "2:8", "not readable as YAML"),
         (("name: small\n", ""), "1:1", "`name` is missing"),
+        (("name: small", "name: S"), "1:1", "2 to 40 lower-case letters"),
+        # YAML reads `yes` as true, and Python takes that for 1: Mainnet's own id.
+        (("chain_id: 1138", "chain_id: yes"), "3:3", "got True: a number is wanted"),
+        (("chain_id: 1138", "chain_id: 9223372036854775772"), "3:3", "9223372036854775771"),
+        (("- uksouth", "- 7"), "7:5", "a region is wanted: its name"),
+        (("chain_id: 1138", "chain_id: 1138\n  besu_version: 26.8"), "4:3", "put it into quotes"),
+        (("  chain_id: 1138", "\tchain_id: 1138"), "3:1", "a tab before the first word"),
     ],
 )
 def test_an_error_names_place_and_value(change: tuple[str, str], place: str, words: str) -> None:
@@ -67,6 +74,29 @@ def test_an_error_names_place_and_value(change: tuple[str, str], place: str, wor
         load(BASE.replace(*change))
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"fleet.yaml:{place}: ")
+
+
+def test_every_mistake_is_told_at_once_each_with_its_place() -> None:
+    text = BASE.replace("chain_id: 1138", "chain_id: -1").replace("_region: 2", "_region: 99")
+    with pytest.raises(FleetError) as caught:
+        load(text + "deployment: {mode: turbo}\n")
+    assert str(caught.value).count("fleet.yaml:") == 3
+    assert all(key in str(caught.value) for key in ("chain_id", "validators_per_region", "deployment.mode"))
+
+
+@pytest.mark.parametrize("days", [-1, 7, 731])
+def test_logs_are_kept_as_long_as_every_cloud_can(days: int) -> None:
+    with pytest.raises(FleetError, match="log_retention_days"):
+        load(BASE + f"clouds: {{azure: {{log_retention_days: {days}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("authorized_ip_ranges", "[everybody]"), ("administrator_groups", "[admins]")],
+)
+def test_who_may_reach_and_administer_clusters_is_checked(key: str, value: str) -> None:
+    with pytest.raises(FleetError, match=key):
+        load(BASE + f"clouds: {{azure: {{{key}: {value}}}}}\n")
 
 
 def test_an_unknown_key_comes_with_the_nearest_known_one() -> None:

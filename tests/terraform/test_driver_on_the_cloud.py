@@ -11,6 +11,7 @@ import pytest
 
 from chainfleet.drivers.azure import endpoint
 from chainfleet.model.errors import ErrorClass, TaskFailed
+from chainfleet.model.fleet import AzureCloud
 
 if TYPE_CHECKING:
     from conftest import Workbench
@@ -80,6 +81,33 @@ def test_a_region_is_made_with_the_outputs_that_others_need_and_nothing_more(wor
     held = {each for each in workbench.resources() if not any(part in each for part in inline)}
     assert held == declared(workbench)
     assert len(held) == 15
+
+
+def test_who_may_reach_and_administer_a_cluster_and_its_logs_are_the_fleet_s_to_say(
+    workbench: Workbench,
+) -> None:
+    group = "00000000-0000-0000-0000-0000000000aa"
+    clouds = workbench.fleet.clouds
+    azure = AzureCloud(
+        subscription_id=clouds.azure.subscription_id,
+        tenant_id=clouds.azure.tenant_id,
+        authorized_ip_ranges=("198.51.100.0/24",),
+        administrator_groups=(group,),
+        log_retention_days=90,
+    )
+    workbench.fleet = workbench.fleet.model_copy(
+        update={"clouds": clouds.model_copy(update={"azure": azure})}
+    )
+    asyncio.run(make_both(workbench))
+    cluster = workbench.outputs[f"infrastructure/cluster/{REGION}"]["cluster_id"]
+    properties = asyncio.run(arm(workbench, "GET", cluster, "2025-05-01"))["properties"]
+    assert properties["apiServerAccessProfile"]["authorizedIPRanges"] == ["198.51.100.0/24"]
+    assert properties["aadProfile"]["adminGroupObjectIDs"] == [group]
+    logs = [each for each in workbench.resources() if "/workspaces/" in each]
+    assert len(logs) == 1
+    kept = asyncio.run(arm(workbench, "GET", logs[0], "2023-09-01"))["properties"]["retentionInDays"]
+    assert kept == 90
+    assert asyncio.run(workbench.observe("cluster", REGION)) is not None
 
 
 def test_progress_is_told_resource_by_resource(workbench: Workbench) -> None:
@@ -301,7 +329,7 @@ def test_a_cancelled_attempt_leaves_no_process_and_no_lock_and_the_next_one_fini
     asyncio.run(run())
 
 
-async def arm(workbench: Workbench, verb: str, path: str, version: str, body: Any = None) -> None:
+async def arm(workbench: Workbench, verb: str, path: str, version: str, body: Any = None) -> Any:
     """Act on ARM behind the driver's back."""
     reality = workbench.driver._runner.reality(workbench.environ)
     headers = {"Authorization": f"Bearer {await reality._bearer()}"}
@@ -309,3 +337,4 @@ async def arm(workbench: Workbench, verb: str, path: str, version: str, body: An
     async with reality._connections() as client:
         response = await client.request(verb, url, json=body, headers=headers)
     assert response.status_code < 300, response.text
+    return response.json() if response.content else None

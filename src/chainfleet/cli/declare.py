@@ -105,7 +105,8 @@ def run_check(path: Path, *, as_json: bool) -> int:
         for row in rows:
             typer.echo(f"{row['severity']:<8} {row['place']}: {row['message']}")
         verdict = f"{errors} errors" if errors else "ok"
-        typer.echo(f"{loaded.fleet.name}: {verdict}, {len(rows) - errors} warnings")
+        warnings = sum(row["severity"] == "warning" for row in rows)
+        typer.echo(f"{loaded.fleet.name}: {verdict}, {warnings} warnings")
     return InputError.exit_code if errors else 0
 
 

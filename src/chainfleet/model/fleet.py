@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -16,6 +17,20 @@ from pydantic import (
 from .fleet_monitoring import Monitoring
 from .fleet_parts import Address, FineSeconds, Name, Part, Port, Seconds, measured
 from .task import Mode
+
+ChainId = Annotated[int, Field(ge=1, le=9_223_372_036_854_775_771)]
+"""What a signature can carry (EIP-2294)."""
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+
+
+def _kept(days: int) -> int:
+    if days != 0 and not 30 <= days <= 730:
+        raise ValueError("0, or from 30 to 730 days")
+    return days
+
+
+Retention = Annotated[int, Field(ge=0, le=730), AfterValidator(_kept), measured("days")]
 
 Cloud = Literal["azure", "aws", "gcp", "kubeconfig"]
 
@@ -32,7 +47,7 @@ class Allocation(Part):
 class Network(Part):
     """The chain: consensus, timing and the node image."""
 
-    chain_id: PositiveInt = Field(examples=[138])
+    chain_id: ChainId = Field(examples=[138])
     """Chain id (EIP-155); part of every signature, so it can never change."""
     consensus: Literal["qbft", "ibft2"] = "qbft"
     """Consensus protocol. QBFT is for new networks, IBFT 2.0 for existing ones."""
@@ -116,6 +131,12 @@ class CloudSettings(Part):
     """Kind of machine for all else."""
     validator_vm_size: str = ""
     """Kind of machine for validators."""
+    authorized_ip_ranges: tuple[IPv4Network, ...] = Field((), examples=[["198.51.100.0/24"]])
+    """Ranges that may reach the clusters' API servers, the machine that deploys among them; where none is given, every address may, behind its credentials."""
+    administrator_groups: tuple[NonEmpty, ...] = Field((), examples=[["chain-admins@example.org"]])
+    """Who administers the clusters besides the one who deploys: ARNs of IAM principals in AWS, groups in Google Cloud."""
+    log_retention_days: Retention = 0
+    """How long the control planes' logs are kept, 30 to 730 days; 0 keeps none. Google Cloud's project says how long."""
 
 
 class AzureCloud(CloudSettings):
@@ -129,6 +150,10 @@ class AzureCloud(CloudSettings):
     """Kind of machine for all but validators."""
     validator_vm_size: str = "Standard_D4s_v5"
     """Kind of machine for validators."""
+    administrator_groups: tuple[ObjectId, ...] = Field(
+        (), examples=[["00000000-0000-0000-0000-0000000000aa"]]
+    )
+    """Object ids of Entra groups that administer the clusters. The one who deploys must belong to one of them then, and has `kubelogin` on PATH."""
 
 
 class AwsCloud(CloudSettings):
@@ -182,7 +207,7 @@ class Chain(Part):
 
     name: Name = Field(examples=["mainnet"])
     """What commands and reports call it."""
-    chain_id: PositiveInt = Field(examples=[1])
+    chain_id: ChainId = Field(examples=[1])
     """Chain id; checked against the chain before anything is signed."""
     rpc_url: str | None = Field(None, examples=["${MAINNET_RPC_URL}"])
     """JSON-RPC address; where not given, the fleet's own network, reached through its clusters."""

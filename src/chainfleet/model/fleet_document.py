@@ -49,10 +49,12 @@ def read_document(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+        tab = line[: len(line) - len(line.lstrip())].count("\t") > 0
         raise FleetError(
-            f"not readable as YAML: {error.problem}",
+            f"not readable as YAML: {'a tab before the first word' if tab else error.problem}",
             place=place,
-            way_out="check indentation, colons and quotes there",
+            way_out="indent with spaces" if tab else "check indentation, colons and quotes there",
         ) from None
     except yaml.YAMLError as error:
         raise FleetError(

@@ -7,18 +7,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
+from .complaints import explain, nearest
 from .errors import FleetError, InputError, Place
 from .fleet import AwsCloud, AzureCloud, Clouds, Contracts, Deployment, Fleet, GcpCloud, Network, Region
 from .fleet_document import Document, Path, merge, read_document, resolve_references
 from .fleet_monitoring import Monitoring
-from .fleet_parts import Name, Part
+from .fleet_parts import NAME_PATTERN, Name, Part
 from .region import REGION_SETS, azure_regions, is_us, region_set
 
 _ACCOUNTS: Mapping[str, Mapping[str, str]] = {
@@ -104,6 +104,11 @@ def new_fleet(name: str, chain_id: int, regions: int) -> str:
     Raises:
         InputError: there are not so many, or too few for a fault to be tolerated.
     """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(
+            f"--name {name}: not a name for a fleet",
+            way_out="2 to 40 lower-case letters, digits and hyphens, a letter first and no hyphen last",
+        )
     names = region_set(REGION_SETS[1])
     if not FEWEST_REGIONS <= regions <= len(names):
         raise InputError(
@@ -160,7 +165,8 @@ def load_fleet(file: str, read: Callable[[str], str], environ: Mapping[str, str]
     try:
         written = FleetFile.model_validate(document.data)
     except ValidationError as error:
-        raise _explain(error, document) from None
+        raise explain(error, document, FleetFile, SECRET_REFERENCES) from None
+    _check_numbers(document.data, written, document)
     fleet = Fleet(
         **{field: getattr(written, field) for field in Fleet.model_fields if field != "regions"},
         regions=_resolve_regions(written, document),
@@ -207,7 +213,8 @@ def _with_includes(file: str, read: Callable[[str], str], seen: tuple[str, ...])
     except OSError as error:
         place = Place(seen[-1]) if seen else Place(file)
         reason = (error.strerror or str(error)).lower()
-        raise FleetError(f"can't read {file}: {reason}", place=place, way_out="check the path") from None
+        what = f"can't read {file}" if seen else "can't be read"
+        raise FleetError(f"{what}: {reason}", place=place, way_out="check the path") from None
     except UnicodeDecodeError:
         raise FleetError("not a text file (UTF-8)", place=Place(file), way_out="give a YAML file") from None
     document = read_document(text, file)
@@ -273,7 +280,7 @@ def _check_region_names(entries: list[tuple[Region, Path]], document: Document) 
             raise FleetError(
                 f"unknown Azure region `{region.name}`",
                 place=place,
-                way_out=_nearest(region.name, azure_regions()),
+                way_out=nearest(region.name, azure_regions()),
             )
         pattern, example = _NAMES.get(region.cloud, ("", ""))
         if pattern and not re.fullmatch(pattern, region.name):
@@ -338,54 +345,18 @@ def _check_chains(fleet: Fleet, document: Document) -> None:
         )
 
 
-def _explain(error: ValidationError, document: Document) -> FleetError:
-    """Turn pydantic's first complaint into one line with its place and what would be right."""
-    # A misspelt key is also a missing one: the misspelling is the cause.
-    details = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    item = details[0]
-    path: Path = item["loc"]
-    dotted = ".".join(str(part) for part in path)
-    place = document.place(path)
-    if item["type"] == "extra_forbidden":
-        return FleetError(
-            f"unknown key `{dotted}`", place=place, way_out=_nearest(str(path[-1]), _keys_at(path[:-1]))
+def _check_numbers(data: Any, read: Any, document: Document, path: Path = ()) -> None:
+    """Refuse `true` where a number belongs: YAML reads `yes` and `on` so as well, and Python takes it for 1."""
+    if isinstance(data, bool) and not isinstance(read, bool):
+        dotted = ".".join(str(part) for part in path)
+        raise FleetError(
+            f"`{dotted}`: got {data}: a number is wanted",
+            place=document.place(path),
+            way_out="write the number; YAML takes yes, no, on and off for true and false",
         )
-    if item["type"] == "missing":
-        return FleetError(f"`{dotted}` is missing", place=place, way_out="add it")
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    value = item.get("input")
-    # Who writes a secret where a reference belongs mustn't find it in a log as well.
-    told = isinstance(value, str | int | float | bool) and path[-1:] not in {
-        (key,) for key in SECRET_REFERENCES
-    }
-    shown = f": got {value!r}" if told else ""
-    return FleetError(
-        f"`{dotted}`{shown}: {item['msg'].lower()}{more}",
-        place=place,
-        way_out="the reference lists what each key takes: `chainfleet schema`, or docs/reference/fleet-file.md",
-    )
-
-
-def _keys_at(path: Path) -> list[str]:
-    model: type[BaseModel] = FleetFile
-    for part in path:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        inner = [a for a in (field.annotation, *get_args(field.annotation)) if field] if field else []
-        flat = [
-            b for a in inner for b in (a, *get_args(a)) if isinstance(b, type) and issubclass(b, BaseModel)
-        ]
-        if not flat:
-            return []
-        model = flat[0]
-    return list(model.model_fields)
-
-
-def _nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    names = sorted(known)
-    listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return f"known here: {listed}"
+    if isinstance(data, dict):
+        for key, value in data.items():
+            _check_numbers(value, getattr(read, key, value), document, (*path, key))
+    elif isinstance(data, list) and isinstance(read, tuple):
+        for index, (value, other) in enumerate(zip(data, read, strict=False)):
+            _check_numbers(value, other, document, (*path, index))

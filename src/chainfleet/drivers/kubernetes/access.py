@@ -108,7 +108,9 @@ class _Arm:
         from azure.core.rest import HttpRequest
 
         what = f"credentials of cluster {cluster_id.rsplit('/', 1)[-1]}"
-        url = f"{azure.endpoint(environ)}{cluster_id}/listClusterUserCredential?api-version={_API_VERSION}"
+        # Where Entra groups administer the cluster, the other format asks for a plugin that clients no longer have.
+        query = f"api-version={_API_VERSION}&format=exec"
+        url = f"{azure.endpoint(environ)}{cluster_id}/listClusterUserCredential?{query}"
         try:
             response = self._pipeline(environ).send_request(HttpRequest("POST", url))
             if response.status_code != 200:

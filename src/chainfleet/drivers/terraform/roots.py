@@ -18,7 +18,7 @@ from typing import Any
 from chainfleet.drivers.azure import setting
 from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
-from chainfleet.model.fleet import Fleet, Region
+from chainfleet.model.fleet import CloudSettings, Fleet, Region
 from chainfleet.model.region import azure_regions
 
 from . import backend
@@ -190,7 +190,18 @@ def _region_values(attempt: Attempt, region: Region) -> dict[str, Any]:
         "validator_nodes": settings.validator_nodes,
         # Each region of a fleet has its own window, so no two are upgraded at once (42 windows a week).
         "maintenance_slot": names.index(region.name),
+        **_restrictions(settings),
     }
+
+
+def _restrictions(settings: CloudSettings) -> dict[str, Any]:
+    """What the fleet says against the modules' defaults; a root that says nothing stays as it was applied."""
+    values: dict[str, Any] = {
+        "authorized_ip_ranges": [str(each) for each in settings.authorized_ip_ranges],
+        "administrator_groups": list(settings.administrator_groups),
+        "log_retention_days": settings.log_retention_days,
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _outputs(attempt: Attempt, task: str) -> Mapping[str, Any]:
