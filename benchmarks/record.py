@@ -1,6 +1,7 @@
 """Runs a benchmark and keeps its table for the documentation, with the day, the machine and its load.
 
-python benchmarks/record.py ratios throttling      # benchmarks/scheduling/run.py --only …
+python benchmarks/record.py ratios throttling      # benchmarks/scheduling/run.py --full --only …
+python benchmarks/record.py search race durable    # the order, the race and the durable runs, beside peers
 python benchmarks/record.py calibration            # a command of its own
 python benchmarks/record.py --list
 
@@ -20,19 +21,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 
-SCHEDULING = (
-    "ratios",
-    "throttling",
-    "search",
-    "capacity",
-    "race",
-    "durable",
-    "rehearsals",
-    "overhead",
-    "growth",
-)
+FULL = ("ratios", "throttling", "capacity", "rehearsals", "overhead", "growth")
+PEERS = ("search", "race", "durable")
+"""Compared with peers, in a throw-away environment; `--full` would take the search half an hour."""
 COMMANDS = {
-    **{name: ["scheduling/run.py", "--full", "--only", name] for name in SCHEDULING},
+    **{name: ["scheduling/run.py", "--full", "--only", name] for name in FULL},
+    **{name: ["scheduling/run.py", "--only", name] for name in PEERS},
     "calibration": ["scheduling/calibration.py"],
     "cut-off": ["terraform/cut_off.py"],
     "layouts": ["terraform/layouts.py"],

@@ -14,11 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kubernetes"))
 
 from living import LivingRegions
 
-from chainfleet.cli.exporter import ExporterOptions, _Exporter, run_exporter
+from chainfleet.cli.exporter import ExporterOptions, _Exporter, _serve, run_exporter
+from chainfleet.drivers.monitoring.exporter import ChainCollector
 from chainfleet.drivers.scraping import exposition
 from chainfleet.emulator.tls import Authority
 from chainfleet.ledger.store import Entry, Ledger
 from chainfleet.model.errors import InputError
+from chainfleet.model.fleet_file import load_fleet, new_fleet
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions
 
@@ -56,6 +58,26 @@ def test_it_keeps_up_with_a_deployment_beside_it(tmp_path):
             assert 'version="26.8.0"' in text
 
     asyncio.run(scenario())
+
+
+def test_a_ledger_that_is_away_does_not_end_the_watch(tmp_path, monkeypatch, capsys):
+    fleet = load_fleet("fleet.yaml", lambda _: new_fleet("net", 9, 4), {}).fleet
+    state = StateFolder(tmp_path / "state").prepare()
+    record(state, fleet.name, {"kubernetes/base/northeurope": {}})
+    exporter, stop, looks = _Exporter(fleet, state, {}), asyncio.Event(), []
+
+    async def look(collector):
+        looks.append(collector)
+        # What SQLite kept beside the ledger is gone with its last user.
+        state.ledger.with_name("ledger.db-wal").unlink(missing_ok=True)
+        state.ledger.write_bytes(b"half of it")
+        if len(looks) == 2:
+            stop.set()
+
+    monkeypatch.setattr(ChainCollector, "look", look)
+    asyncio.run(_serve(exporter, ExporterOptions("127.0.0.1:0", None, once=False), 0.01, stop))
+    assert len(looks) == 2
+    assert "the ledger can't be read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from chainfleet.drivers.monitoring.exporter.sampling import validators_of
 from chainfleet.drivers.scraping import exposition, served
 from chainfleet.ledger.database import Postgres
 from chainfleet.model.besu.extra_data import Codec
-from chainfleet.model.errors import EnvironmentProblem, InputError
+from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, InputError
 from chainfleet.model.fleet import Fleet
 from chainfleet.runtime.looking import looking_attempt, recorded_outputs
 from chainfleet.runtime.state import StateFolder
@@ -134,7 +134,15 @@ class _Exporter:
         if isinstance(database, Postgres):
             return (time.time() // _LEDGER_EVERY_S,)
         files = (database, database.with_name(f"{database.name}-wal"))
-        return tuple(file.stat().st_mtime for file in files if file.exists())
+        return tuple(map(_changed_at, files))
+
+
+def _changed_at(file: Path) -> float:
+    """When a file was written last, in seconds since 1970; 0 where there is none: SQLite removes its log when it is done."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 async def _export(
@@ -173,7 +181,11 @@ async def _serve(
         say(f"metrics of {count} validators: http://{host}:{port}/metrics")
         while not stop.is_set():
             began = time.monotonic()
-            exporter.keep_up()
+            try:
+                exporter.keep_up()
+            except ChainfleetError as error:
+                # What was recorded before still holds; a database that is away must not blind the watch over the chain.
+                say(f"the ledger can't be read: {error.message}")
             await exporter.collector.look()
             await until_stopped(stop, max(0.0, interval_s - (time.monotonic() - began)))
 
