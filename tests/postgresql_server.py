@@ -23,9 +23,14 @@ def binaries() -> Path | None:
 
 
 class PostgresqlServer:
-    """One server with a folder of its own; it may be stopped, killed and started again."""
+    """One server with a folder of its own; it may be stopped, killed and started again.
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    Args:
+        settings: of its configuration.
+        log: folder for its write-ahead log, which PostgreSQL's user may make; None leaves it with the data.
+    """
+
+    def __init__(self, settings: dict[str, str] | None = None, log: Path | None = None) -> None:
         found = binaries()
         assert found is not None
         self._binaries = found
@@ -43,6 +48,7 @@ class PostgresqlServer:
         self._process: subprocess.Popen[bytes] | None = None
         command = [self._binaries / "initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "--no-sync"]
         command += ["-E", "UTF8", "--no-locale"]
+        command += [] if log is None else ["-X", log, "--wal-segsize=1"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._as)
 
     @property

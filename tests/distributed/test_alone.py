@@ -96,7 +96,7 @@ def line(own_postgresql: Any) -> Iterator[Proxied]:
 def test_one_that_is_cut_off_has_stopped_before_another_takes_over(
     own_postgresql: Any, line: Proxied, machines: Machines
 ) -> None:
-    first = machines.start(line.url, steps=FOR_EVER)
+    first = machines.start(line.url, steps=FOR_EVER, lease_s=16.0)
     until(lambda: machines.act(first))
     second = machines.start(own_postgresql.url, steps=5)
     line.cut()
@@ -138,11 +138,11 @@ def test_one_that_nobody_took_over_from_goes_on(line: Proxied, machines: Machine
 
 
 def test_a_restart_of_the_database_stops_nothing(own_postgresql: Any, machines: Machines) -> None:
-    first = machines.start(own_postgresql.url, steps=80)
+    first = machines.start(own_postgresql.url, steps=60)
     until(lambda: machines.act(first))
     began = time.monotonic()
     own_postgresql.stop()
-    time.sleep(4)
+    time.sleep(3)
     own_postgresql.start()
     took_s = time.monotonic() - began
     assert first.wait(timeout=LIMIT_S) == ExitCode.WELL

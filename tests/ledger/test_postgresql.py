@@ -5,19 +5,31 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
 
 from chainfleet.ledger.database import Postgres, postgres_place
-from chainfleet.ledger.lease import Lease
+from chainfleet.ledger.lease import Lease, open_lease
 from chainfleet.ledger.outside import Outside
-from chainfleet.ledger.postgres import PATIENCE_S
+from chainfleet.ledger.postgres import PATIENCE_S, PostgresConnection
 from chainfleet.ledger.store import Entry, Ledger
-from chainfleet.model.errors import EnvironmentProblem, InputError, LedgerError
+from chainfleet.model.errors import EnvironmentProblem, InputError, LeaseLost, LeaseUnconfirmed, LedgerError
 from chainfleet.runtime.state import StateFolder
+
+T = TypeVar("T")
+
+
+def again(work: Callable[[], T], error: type[Exception]) -> T:
+    """Until it doesn't raise that any more: on a busy machine a short lease may run out between two renewals."""
+    while True:
+        try:
+            return work()
+        except error:
+            time.sleep(0.05)
 
 
 def note(body: str) -> Entry:
@@ -56,6 +68,74 @@ def test_a_restarted_database_loses_nothing_and_doubles_nothing(
     outside.close()
     lease.release()
     ledger.close()
+
+
+def test_a_lease_that_is_renewed_while_another_one_takes_it_stays(
+    postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Postgres(postgresql.url, "renewed")
+    Ledger(place, "f").close()
+    first = Lease(place, wall=lambda: 1000.0)
+
+    def renewed_meanwhile(_: str) -> bool:
+        first.renew()
+        return True
+
+    monkeypatch.setattr("chainfleet.ledger.lease._is_dead", renewed_meanwhile)
+    first._wall = lambda: 1001.0
+    with pytest.raises(LeaseLost, match="is running this environment"):
+        Lease(place, wall=lambda: 1010.0)
+    first.check()
+    first._wall = lambda: 990.0
+    first.renew()
+    assert first._connection.rows("SELECT expires FROM lease") == [(1021.0,)], (
+        "a late renewal takes nothing back"
+    )
+    first.release()
+
+
+def test_a_lease_that_cannot_be_renewed_runs_out_before_others_may_take_it(own_postgresql: Any) -> None:
+    place = Postgres(own_postgresql.url, "e")
+    Ledger(place, "f").close()
+    lease = open_lease(place, ttl_s=2.0)
+    again(lease.check, LeaseUnconfirmed)
+    own_postgresql.stop()
+    with pytest.raises(LeaseUnconfirmed, match="could not be asked"):
+        lease.check()
+    assert lease.left_s <= 0
+    lease.renew()
+    own_postgresql.start()
+    again(lease.check, LeaseUnconfirmed)
+    # A renewal may come between its looking and its taking.
+    taken = again(lambda: Lease(place, wall=lambda: time.time() + 60), LeaseLost)
+    while lease.left_s > 0:
+        time.sleep(0.05)
+    for ask in (lease.check, lease.renew):
+        with pytest.raises(LeaseLost, match="another coordinator took over"):
+            ask()
+    lease.release()
+    taken.check()
+    taken.release()
+
+
+def test_a_database_that_was_waited_for_in_vain_is_not_waited_for_again(
+    own_postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Postgres(own_postgresql.url, "e")
+    Ledger(place, "f").close()
+    connection = PostgresConnection(place, patience_s=0.5)
+    waits: list[float] = []
+    own_postgresql.stop()
+    with pytest.raises(EnvironmentProblem, match="can't reach"):
+        connection.rows("SELECT 1")
+    with monkeypatch.context() as patch:
+        patch.setattr("chainfleet.ledger.postgres.time.sleep", waits.append)
+        with pytest.raises(EnvironmentProblem, match="can't reach"):
+            connection.rows("SELECT 1")
+    assert waits == []
+    own_postgresql.start()
+    assert connection.rows("SELECT 1") == [(1,)]
+    connection.close()
 
 
 def test_a_commit_whose_answer_was_lost_is_not_written_twice(postgresql: Any) -> None:

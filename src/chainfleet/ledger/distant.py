@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from math import inf
 
 from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, LeaseLost, LeaseUnconfirmed
@@ -39,8 +40,14 @@ class DistantLease(Lease):
     renew_every_s = 1.0
 
     def __init__(self, place: Postgres, *, ttl_s: float = TTL_S) -> None:
-        self._place: Postgres = place
-        super().__init__(place, ttl_s=ttl_s, connection=PostgresConnection(place, silence_s=SILENCE * ttl_s))
+        silence_s = SILENCE * ttl_s
+        # Without patience, so that each try counts from when it was made.
+        self._renewing = PostgresConnection(place, patience_s=0.0, silence_s=silence_s)
+        try:
+            super().__init__(place, ttl_s=ttl_s, connection=PostgresConnection(place, silence_s=silence_s))
+        except BaseException:
+            self._renewing.close()
+            raise
         self._failure: ChainfleetError | None = None
         self._unanswered: float | None = None
         """Since when the database has been asked for a renewal in vain."""
@@ -87,30 +94,29 @@ class DistantLease(Lease):
             raise self._unconfirmed()
 
     def release(self) -> None:
-        """See `Lease`."""
+        """Give it back, so that the next one need not wait; where the database is away it runs out by itself."""
         self._released.set()
-        # A renewal that is on its way would prolong what is given back; one that gets no answer does no harm.
-        self._keeping.join(SILENCE * self._ttl_s)
+        self._keeping.join(self._ttl_s / 2)
         self._asking.shutdown(wait=False, cancel_futures=True)
-        super().release()
+        self._connection.close()
 
     def _keep(self) -> None:
-        connection: PostgresConnection | None = None
         while not (self._released.wait(self._ttl_s / RENEWALS) or isinstance(self._failure, LeaseLost)):
             began = time.monotonic()
             self._unanswered = self._unanswered or began
             try:
-                # Without patience, so that each try counts from when it was made.
-                connection = connection or PostgresConnection(
-                    self._place, patience_s=0.0, silence_s=SILENCE * self._ttl_s
-                )
-                self._prolong(connection, connection.clock)
-            except ChainfleetError as error:
+                self._prolong(self._renewing, self._renewing.clock)
+            except LeaseLost as error:
                 self._failure = error
+            except ChainfleetError as error:
+                # The first one says what happened, the others only that it has.
+                self._failure = self._failure or error
             else:
                 self._heard, self._failure, self._unanswered = began, None, None
-        if connection is not None:
-            connection.close()
+        # By this thread, so that no renewal comes after it.
+        with suppress(ChainfleetError):
+            self._give_back(self._renewing)
+        self._renewing.close()
 
     def _raise_if_lost(self) -> None:
         if isinstance(self._failure, LeaseLost):

@@ -96,11 +96,15 @@ class Lease:
 
     def release(self) -> None:
         """Give it back, so that the next one need not wait."""
-        sql = "UPDATE lease SET expires = 0 WHERE name = ? AND fence = ?"
         try:
-            self._connection.change(sql, (self.name, self.fence))
+            self._give_back(self._connection)
         finally:
             self._connection.close()
+
+    def _give_back(self, connection: Connection) -> None:
+        connection.change(
+            "UPDATE lease SET expires = 0 WHERE name = ? AND fence = ?", (self.name, self.fence)
+        )
 
     def _is_there(self) -> bool:
         try:

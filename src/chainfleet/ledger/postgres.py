@@ -99,6 +99,8 @@ class PostgresConnection:
         self._lock = threading.RLock()
         self._line: _Line | None = None
         self._alone = False
+        self._outage: tuple[float, float] | None = None
+        """When the outage that is met now began, and when it was last met."""
         with self._problems():
             self._connected()
 
@@ -191,23 +193,35 @@ class PostgresConnection:
     def _patiently(self, work: Callable[[_Line, int], T]) -> T:
         """Do work, again after the line broke; inside a transaction there is nothing to go on with."""
         with self._lock, self._problems():
-            tries, waited_since = 0, None
+            tries, since = 0, None
             while True:
                 try:
-                    return work(self._connected(), tries)
+                    answer = work(self._connected(), tries)
                 except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                    if self._alone or not self._is_lost(error):
+                        raise
                     now = time.monotonic()
-                    waited_since = now if waited_since is None else waited_since
-                    if self._alone or not self._is_lost(error) or now - waited_since > self._patience_s:
+                    since = self._away_since(now) if since is None else since
+                    self._outage = since, now
+                    if now - since > self._patience_s:
                         raise
                     self._drop()
                     time.sleep(min(1.0, 0.05 * 2**tries))
                     tries += 1
+                else:
+                    self._outage = None
+                    return answer
+
+    def _away_since(self, now: float) -> float:
+        """When the outage began that is met now: what was waited for in vain a moment ago isn't waited for again."""
+        since, last = self._outage or (now, now)
+        return since if now - last <= self._patience_s else now
 
     def _is_lost(self, error: psycopg.Error) -> bool:
         gone = self._line is None or self._line.closed
         ending = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
-        return gone or isinstance(error, ending)
+        # A server whose log has no room breaks the line as well, and doesn't come back by itself.
+        return (gone or isinstance(error, ending)) and not isinstance(error, errors.DiskFull)
 
     def _connected(self) -> _Line:
         if self._line is None:
