@@ -12,10 +12,11 @@ const trouble = []
 const foreign = []
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--force-color-profile=srgb', '--disable-gpu', '--disable-lcd-text'] })
 
-/** A new person: a context of its own, signed in with a token. */
-async function person({ token = options.token, framework = options.framework, hash = '#/now', clock, ...context } = {}) {
+/** A new person: a context of its own, signed in with a token. `answers` are what the API says to it, by path, instead of its own. */
+async function person({ token = options.token, framework = options.framework, hash = '#/now', clock, answers = {}, ...context } = {}) {
   const own = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'Europe/Berlin', reducedMotion: 'reduce', ...context })
   if (token) await own.addInitScript((value) => { if (!sessionStorage.getItem('chainfleet-token')) sessionStorage.setItem('chainfleet-token', value) }, token)
+  for (const [path, json] of Object.entries(answers)) await own.route((url) => url.pathname === `/api/v1${path}`, (route) => route.fulfill({ json }))
   const page = await own.newPage()
   page.on('console', (message) => { if (message.type() === 'error' && !(options.expected ?? []).some((text) => message.text().includes(text))) trouble.push(message.text()) })
   page.on('pageerror', (error) => trouble.push(`${error.message}\n${error.stack}`))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from blocks import problems, require_tools
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 require_tools()
 
 

@@ -27,7 +27,7 @@ PICTURED = [
     "performance/",
 ]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -29,7 +29,7 @@ EXAMPLE = ROOT / "examples" / "chain-138.yaml"
 
 REGIONS = region_set("azure-non-us-24")
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 
 def _missing() -> str:

@@ -17,7 +17,7 @@ import pytest
 from chainfleet.drivers.arm import pipeline
 from chainfleet.emulator.client import Running
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 _numbers = count(1)
 GROUP_VERSION = "2024-03-01"

@@ -95,7 +95,7 @@ def play(server: Server, node: str, built: Path) -> Play:
         pytest.skip("no Chromium: install the Debian package chromium")
 
     def run(
-        scenario: str, framework: str, *, expected: Sequence[str] = (), timeout: float = 200, **options: Any
+        scenario: str, framework: str, *, expected: Sequence[str] = (), timeout: float = 400, **options: Any
     ) -> dict[str, Any]:
         given = {
             "base": server.base,

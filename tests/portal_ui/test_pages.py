@@ -25,9 +25,8 @@ ENVIRONMENT = "parity"
 # Kilobytes, gzip: what is loaded before the first page stands.
 SHELL_BUDGET = {"vue": 80.0, "react": 120.0}
 CHUNK_BUDGET = 40.0
-# Settings say which build they are and offer the other; access says when a token was last used: just now; the living
-# network's figures move on.
-NEVER_TWICE_THE_SAME = {"settings": r"\b(vue|react)\b", "access": r"\d\d:\d\d", "monitoring": r"[\d.,:]+"}
+# Settings say which build they are and offer the other; access says when a token was last used: just now.
+NEVER_TWICE_THE_SAME = {"settings": r"\b(vue|react)\b", "access": r"\d\d:\d\d"}
 
 
 def _wait_for_end(server: Server, run: str) -> None:
@@ -55,8 +54,10 @@ def views(server: Server, play: Play, tmp_path_factory: pytest.TempPathFactory) 
     time.sleep(1)
     second = server.api(f"/environments/{ENVIRONMENT}/runs", method="POST", body={"kind": "verify"})["run"]
     _wait_for_end(server, second)
-    server.api(f"/environments/{ENVIRONMENT}/monitoring?fresh=true")
-    server.api(f"/environments/{ENVIRONMENT}/monitoring/history?seconds=3600&points=240")
+    # The living network goes on and the machine may be busy: both builds are told of the same two moments.
+    looks = f"/environments/{ENVIRONMENT}/monitoring"
+    samples = [server.api(f"{looks}?fresh=true") for _ in range(2)]
+    answers = {looks: samples[-1], f"{looks}/history": server.api(f"{looks}/history?seconds=3600&points=240")}
     at = f"env={ENVIRONMENT}"
     pages = {
         "now": f"now?{at}",
@@ -93,6 +94,7 @@ def views(server: Server, play: Play, tmp_path_factory: pytest.TempPathFactory) 
             environment=ENVIRONMENT,
             pages=pages,
             now=now,
+            answers=answers,
             axe=framework == "vue",
             shots=shots,
         )["pages"]

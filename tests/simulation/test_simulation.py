@@ -32,7 +32,7 @@ def test_a_seed_that_found_a_bug_stays_silent(seed: int) -> None:
     World(seed).run()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_no_invariant_breaks_in_a_million_events() -> None:
     with ProcessPoolExecutor(2) as pool:
         halves = pool.map(_play, (0, 1 << 20), (EVENTS // 2,) * 2)

@@ -8,11 +8,12 @@ const whole = `(${canonical})(document.querySelector('.shell'))`
 export default async function ({ person, options }) {
   const pages = {}
   for (const colorScheme of ['light', 'dark']) {
-    const page = await person({ hash: `#/now?env=${options.environment}`, colorScheme, clock: options.now })
+    const page = await person({ hash: `#/now?env=${options.environment}`, colorScheme, clock: options.now, answers: options.answers })
+    const asked = unanswered(page)
     await page.waitForSelector('.lead, .empty')
     for (const [name, hash] of Object.entries(options.pages)) {
       await page.goto(`${options.base}/ui/${options.framework}/#/${hash}`)
-      await settled(page)
+      await settled(page, asked)
       const seen = { html: await page.evaluate(whole), aria: await page.locator('body').ariaSnapshot(), overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }
       seen.picture = `${options.shots}/${name}-${colorScheme}-${options.framework}.png`
       await picture(page, seen.picture)
@@ -25,7 +26,7 @@ export default async function ({ person, options }) {
       await page.setViewportSize({ width: 390, height: 844 })
       for (const [name, hash] of Object.entries(options.pages)) {
         await page.goto(`${options.base}/ui/${options.framework}/#/${hash}`)
-        await settled(page)
+        await settled(page, asked)
         await page.screenshot({ path: `${options.shots}/${name}-phone-${options.framework}.png`, fullPage: true })
         pages[`${name} phone`] = { overflow: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), axe: await check(page) }
       }
@@ -35,17 +36,25 @@ export default async function ({ person, options }) {
   return { pages }
 }
 
-/** Loaded, with every panel drawn and nothing changing any more. */
-async function settled(page) {
+/** What a page has asked and was not answered yet; the streams of events, which never end, left out. */
+function unanswered(page) {
+  const asked = new Set()
+  page.on('request', (request) => { if (!request.url().includes('/api/v1/events?')) asked.add(request) })
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => asked.delete(request))
+  return asked
+}
+
+/** Loaded, with every panel drawn, every answer in and nothing changing any more. */
+async function settled(page, asked) {
   await page.waitForFunction(() => document.querySelector('main h1') && !/Loading …/.test(document.querySelector('main').innerText) && [...document.querySelectorAll('.panel')].every((panel) => panel.firstChild))
   let before = ''
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 500; i++) {
     const now = await page.evaluate(whole)
-    if (now === before) return
+    if (now === before && !asked.size) return
     before = now
     await page.waitForTimeout(60)
   }
-  throw new Error('the page does not come to rest')
+  throw new Error(`the page does not come to rest; not answered: ${[...asked].map((request) => request.url()).join(', ')}`)
 }
 
 /** A picture of a page at rest: taken until it comes out the same twice. */
