@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import resource
 from dataclasses import replace
 
 import pytest
@@ -128,6 +129,35 @@ def test_a_line_cut_off_by_a_kill_is_left_out_and_the_next_one_is_whole(tmp_path
     with (tmp_path / "journal.jsonl").open("ab") as stream:
         stream.write(b'{"key":"b","gene')
     assert log.entries() == [entry]
+    log.append(replace(entry, key="c"))
+    assert [found.key for found in log.entries()] == ["a", "c"]
+
+
+def test_wherever_the_line_was_cut_off_the_journal_can_be_read(tmp_path):
+    path, entry = (
+        tmp_path / "journal.jsonl",
+        Entry("a", "0x00", "0x1", 0, "0xhash", "0xraw", "", {"answer": 1}),
+    )
+    Journal(path, "0x00").append(entry)
+    line = path.read_bytes().rstrip()
+    for cut in range(len(line)):
+        path.write_bytes(line + b"\n" + line[:cut])
+        assert Journal(path, "0x00").entries() == [entry], line[:cut]
+
+
+def test_what_can_t_be_written_down_whole_is_refused_before_it_is_sent(tmp_path):
+    entry = Entry("a", "0x00", "0x1", 0, "0xhash", "0xraw")
+    log = Journal(tmp_path / "journal.jsonl", "0x00")
+    log.append(entry)
+    size = (tmp_path / "journal.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, before[1]))
+    try:
+        with pytest.raises(TaskFailed, match="nothing was sent") as refusal:
+            log.append(replace(entry, key="b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert refusal.value.error_class is ErrorClass.TRANSIENT
     log.append(replace(entry, key="c"))
     assert [found.key for found in log.entries()] == ["a", "c"]
 

@@ -198,6 +198,7 @@ def test_a_plan_that_would_destroy_what_stands_is_refused_unless_it_is_allowed(w
         assert caught.value.error_class is ErrorClass.CONFIGURATION
         assert "--allow-destroy" in caught.value.way_out
         assert workbench.writes() == writes
+        assert not list(workbench.workspace.rglob("*.tfplan")), "it holds every value of the state"
         workbench.environ["CHAINFLEET_ALLOW_DESTROY"] = "1"
         assert (await workbench.change("network", REGION)).changed
         renamed = workbench.resources()

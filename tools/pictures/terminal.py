@@ -53,8 +53,12 @@ def live_frames(words: Sequence[str], folder: Path) -> list[str]:
     environ.pop("NO_COLOR", None)
     with subprocess.Popen(words, cwd=folder, stdin=child, stdout=child, stderr=child, env=environ) as process:
         os.close(child)
-        seen = _read(terminal, process)
-    os.close(terminal)
+        try:
+            seen = _read(terminal, process)
+            process.wait(timeout=60)
+        finally:
+            process.kill()
+            os.close(terminal)
     if process.returncode:
         raise SystemExit(seen)
     frames = [frame.replace("\r\n", "\n").strip("\n") for frame in _REDRAW.split(seen)]

@@ -1,5 +1,4 @@
 """`chainfleet oracle`: the relayer between two chains, and its role."""
-# typer takes flags as defaults
 
 from __future__ import annotations
 

@@ -181,7 +181,12 @@ async def vote(operation: Operation, address: str, *, add: bool) -> tuple[str, .
         operation.log(f"{len(voters)} validators vote to {'add' if add else 'drop'} {target}")
         return await _until_set_changed(operation, nodes, target, add=add, size=len(current))
     finally:
-        await _propose(voters, f"{prefix}_discardValidatorVote", target)
+        silent = await _propose(voters, f"{prefix}_discardValidatorVote", target)
+        if silent:
+            operation.log(
+                f"{', '.join(silent)} can't be told to take the vote on {target} back: restart them, "
+                "or they cast it again in a later epoch"
+            )
 
 
 async def validator_set(operation: Operation) -> tuple[str, ...]:
@@ -295,17 +300,21 @@ async def _voters(operation: Operation, nodes: Sequence[Node], current: Sequence
     return able[:needed]
 
 
-async def _propose(voters: Sequence[Node], method: str, *params: object) -> None:
+async def _propose(voters: Sequence[Node], method: str, *params: object) -> list[str]:
+    """Tell voters what to propose; returns the names of those that did not answer."""
+
     async def send(node: Node) -> object:
         return await node.call(method, *params)
 
-    refused = [a for a in (await ask_all(voters, send)).values() if isinstance(a, RpcError)]
+    answers = await ask_all(voters, send)
+    refused = [a for a in answers.values() if isinstance(a, RpcError)]
     if refused:
         raise TaskFailed(
             ErrorClass.CONFIGURATION,
             f"{method}: {refused[0]}",
             way_out="the nodes' logs say why; `chainfleet status FLEET --live` shows them",
         )
+    return [name for name in answers if name not in answered(answers)]
 
 
 async def _until_set_changed(

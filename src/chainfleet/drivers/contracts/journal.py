@@ -16,6 +16,9 @@ from typing import Any
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
+_BEGIN, _END = b'{"key"', b"}}"
+"""How a line begins and ends: its first value is `key`, its last one the object `arguments`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -64,14 +67,30 @@ class Journal:
         return [entry for entry in found if key is None or entry.key == key]
 
     def append(self, entry: Entry) -> None:
-        """Write an entry so that it survives the loss of this process and of power."""
+        """Write an entry so that it survives the loss of this process and of power.
+
+        Raises:
+            TaskFailed: it can't be written whole; what it is for must not be sent.
+        """
+        try:
+            self._append(json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n")
+        except OSError as error:
+            raise TaskFailed(
+                ErrorClass.TRANSIENT,
+                f"{self._path} can't be written, so nothing was sent: {error.strerror}",
+                way_out="free disk space; it is tried again",
+                fingerprint="contracts:journal",
+            ) from error
+
+    def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         made = not self._path.exists()
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             # A line cut off by a kill has no end; a new one must not be glued to it.
-            start = b"" if self._ends_clean() else b"\n"
-            os.write(descriptor, start + json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n")
+            left = line if self._ends_clean() else b"\n" + line
+            while left:  # On a disk that is almost full, a write may take a part.
+                left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -90,8 +109,7 @@ class Journal:
             try:
                 rows.append(json.loads(line))
             except ValueError:
-                # Only a kill in the middle of a write leaves half a line, and what it was for was never sent.
-                if not line.startswith(b'{"key"') or line.endswith(b"}"):
+                if not _is_cut_off(line):
                     message = f"{self._path}:{number}: the journal is damaged"
                     way_out = "restore it from a backup; without it contracts could be deployed twice"
                     raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out) from None
@@ -103,6 +121,12 @@ class Journal:
                 return True
             stream.seek(-1, os.SEEK_END)
             return stream.read(1) == b"\n"
+
+
+def _is_cut_off(line: bytes) -> bool:
+    """Whether a line is the beginning of an entry: a kill, or a full disk, left it, and what it was for was never sent."""
+    begins_well = line.startswith(_BEGIN) or _BEGIN.startswith(line)
+    return begins_well and not line.endswith(_END)
 
 
 def sync_folder(folder: Path) -> None:

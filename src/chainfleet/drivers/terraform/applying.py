@@ -38,15 +38,16 @@ async def apply_looked_at(runner: Runner, attempt: Attempt, root: Root, argument
     state = state_of(root)
     if state is None or not state.resources:
         return await runner.run(attempt, root, ["apply", "-auto-approve", *common(attempt), *arguments])
-    output = await runner.run(attempt, root, ["plan", f"-out={_PLAN}", *common(attempt), *arguments])
-    if output.errors:
-        return output
-    lost = destroyed(await runner.show(attempt, root, _PLAN))
-    if lost and attempt.environ.get(ALLOW_DESTROY) != "1":
-        message = f"the plan would destroy {', '.join(lost)}; nothing was applied"
-        way_out = "undo the change in the fleet file, or pass --allow-destroy"
-        raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out)
     try:
+        output = await runner.run(attempt, root, ["plan", f"-out={_PLAN}", *common(attempt), *arguments])
+        if output.errors:
+            return output
+        lost = destroyed(await runner.show(attempt, root, _PLAN))
+        if lost and attempt.environ.get(ALLOW_DESTROY) != "1":
+            message = f"the plan would destroy {', '.join(lost)}; nothing was applied"
+            way_out = "undo the change in the fleet file, or pass --allow-destroy"
+            raise TaskFailed(ErrorClass.CONFIGURATION, message, way_out=way_out)
         return await runner.run(attempt, root, ["apply", *common(attempt), _PLAN])
     finally:
+        # It holds every value of the state: nothing to leave lying about, refused or not.
         (root.folder / _PLAN).unlink(missing_ok=True)
