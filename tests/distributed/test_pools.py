@@ -41,8 +41,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "chain-138.yaml"
 
 LEASE_S = 6.0
 
-LEASE_S = 6.0
-
 StartWorker = Callable[..., subprocess.Popen[str]]
 
 

@@ -160,6 +160,16 @@ def test_a_job_that_died_with_a_worker_which_had_not_begun_is_handed_out_again(
     assert result.view.retries == 0
 
 
+def test_each_worker_says_for_how_long_it_may_be_silent(database: str) -> None:
+    tables = open_tables(database)
+    for lease_s in (10, 60_000):
+        sql = """INSERT INTO worker (pool, host, pid, version, cores, memory_mib, slots, tools, labels, lease_s, seen)
+            VALUES ('default', 'h', 1, '1', 4, 1024, 8, '', '', ?, clock_timestamp() - make_interval(secs => 20))"""
+        tables.change(sql, (lease_s,))
+    tables.close()
+    assert machine_of(database, ["default"]) == (4.0, 1024, 1)
+
+
 def test_a_worker_of_another_version_does_not_join(database: str, tmp_path: Path) -> None:
     tables = open_tables(database)
     tables.change("INSERT INTO meta VALUES ('version', '0.0.1')")

@@ -40,7 +40,9 @@ def worker(
     env_file: EnvFileOpt = None,
     lease: Annotated[
         float,
-        typer.Option("--lease", min=1.0, help="Seconds it may be silent; the same as the coordinator's."),
+        typer.Option(
+            "--lease", min=1.0, help="Seconds it may be silent until others are given what it does."
+        ),
     ] = 10.0,
     grace: Annotated[
         float | None,

@@ -9,7 +9,7 @@ from chainfleet.model.errors import InputError
 from chainfleet.model.task import Phase
 
 LEASE_S = 10.0
-"""A worker that has not been heard of for so long is lost: its attempts are fenced and moved."""
+"""A worker that has not been heard of for so long is lost, unless it said otherwise: its attempts are fenced and moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Distribution:
         document: the fleet file as one document, its references unresolved: workers resolve them by their own means.
         time_scale: how much faster than real the cloud is.
         pools: name of the pool by phase; the empty phase stands for all others.
-        lease_s: how long a worker may be silent.
+        lease_s: the usual lease of its workers; they are looked for four times in it.
         private_clusters: whether clusters are reached from inside their networks only.
     """
 

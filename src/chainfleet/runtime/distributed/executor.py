@@ -20,9 +20,9 @@ from chainfleet.model.event import AttemptFailed, StartAttempt
 from chainfleet.model.task import Plan, Task
 
 from ..attempts import AttemptEnd, Surroundings
-from ..distribution import LEASE_S, Distribution
+from ..distribution import Distribution
 from .desk import Desk, Ticket
-from .hearing import ALIVE, POLL_S, Hearing
+from .hearing import ALIVE, HEARD, POLL_S, Hearing
 from .labels import Needs, needs_of
 from .tables import engine, open_tables, version
 from .tailing import handed_out
@@ -99,7 +99,7 @@ class DistributedExecutor:
 
     async def _until_over(self, which: str, value: str | int) -> None:
         sql = f"SELECT 1 FROM attempt WHERE environment = ? AND {which} AND state = 'lost' AND NOT over AND {ALIVE} LIMIT 1"  # noqa: S608 - of our own texts
-        values = (self.desk.place.environment, value, self.desk.distribution.lease_s)
+        values = (self.desk.place.environment, value)
         while await self.desk.ask(sql, values):  # noqa: ASYNC110 - it is a worker that ends it
             await asyncio.sleep(POLL_S / 2)
 
@@ -153,9 +153,9 @@ def machine_of(url: str, pools: Sequence[str]) -> tuple[float, int, int]:
     """Cores, memory (MiB) and number of the workers that serve these pools now."""
     tables = open_tables(url)
     try:
-        sql = """SELECT coalesce(sum(cores), 0), coalesce(sum(memory_mib), 0)::bigint, count(*) FROM worker
-            WHERE pool = ANY(?) AND seen > clock_timestamp() - make_interval(secs => ?)"""
-        cores, memory, count = tables.rows(sql, (list(pools), LEASE_S))[0]
+        sql = f"""SELECT coalesce(sum(cores), 0), coalesce(sum(memory_mib), 0)::bigint, count(*) FROM worker
+            WHERE pool = ANY(?) AND {HEARD}"""  # noqa: S608 - of our own texts
+        cores, memory, count = tables.rows(sql, (list(pools),))[0]
         return float(cores), int(memory), int(count)
     finally:
         tables.close()

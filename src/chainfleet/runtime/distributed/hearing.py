@@ -21,7 +21,9 @@ from .tables import WAKE, Pools
 POLL_S = 0.5
 """How often to look without having been told: a line that listens may have died unnoticed."""
 
-ALIVE = "worker IN (SELECT id FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?))"
+HEARD = "seen > clock_timestamp() - make_interval(secs => lease_s)"
+"""Whether a worker is taken for alive: each says itself for how long it may be silent, and stops in time."""
+ALIVE = f"worker IN (SELECT id FROM worker WHERE {HEARD})"  # noqa: S608 - of our own texts
 
 _Missing = tuple[str, Needs | None]
 """A pool and what no worker there has; None where there is no worker at all."""
@@ -78,13 +80,12 @@ class Hearing:
 
     async def _sweep(self) -> None:
         """Fence the attempts of workers that are silent, and say which attempts nobody may take."""
-        lease_s = self.desk.distribution.lease_s
         lost = f"""UPDATE attempt SET state = 'lost', over = true
             WHERE environment = ? AND state = 'running' AND NOT {ALIVE}"""  # noqa: S608 - of our own texts
-        await self.desk.change(lost, (self.desk.place.environment, lease_s))
+        await self.desk.change(lost, (self.desk.place.environment,))
         await self.desk.hand_out_again()
-        sql = "SELECT pool, labels FROM worker WHERE seen > clock_timestamp() - make_interval(secs => ?)"
-        there = {(pool, Labels.decode(labels)) for pool, labels in await self.desk.ask(sql, (lease_s,))}
+        sql = f"SELECT pool, labels FROM worker WHERE {HEARD}"  # noqa: S608 - of our own texts
+        there = {(pool, Labels.decode(labels)) for pool, labels in await self.desk.ask(sql, ())}
         self._complain(there)
 
     def _complain(self, there: set[tuple[str, Labels]]) -> None:

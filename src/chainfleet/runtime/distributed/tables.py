@@ -23,7 +23,8 @@ TABLES = """
 CREATE TABLE worker (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, pool TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
     version TEXT NOT NULL, cores DOUBLE PRECISION NOT NULL, memory_mib BIGINT NOT NULL, slots INTEGER NOT NULL,
-    tools TEXT NOT NULL, seen TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), labels TEXT NOT NULL
+    tools TEXT NOT NULL, seen TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), labels TEXT NOT NULL,
+    lease_s DOUBLE PRECISION NOT NULL
 );
 CREATE TABLE attempt (
     name TEXT NOT NULL, environment TEXT NOT NULL, run TEXT NOT NULL, task TEXT NOT NULL, pool TEXT NOT NULL,
@@ -46,10 +47,12 @@ CREATE INDEX said_environment ON said (environment, id);
 workers take the lowest first, and every environment's turns begin where the pool has come to (start-time fair queueing)."""
 
 OLDER = "DROP TABLE IF EXISTS worker, attempt, said"
-"""Tables without turns were made before the first release; nothing of them outlives the runs that use them."""
+"""Tables without leases were made before the first release; nothing of them outlives the runs that use them."""
 
 
-HAS_TURNS = "SELECT 1 FROM pg_attribute WHERE attname = 'turn' AND attrelid = to_regclass(quote_ident(?) || '.attempt')"
+HAS_LEASES = """
+SELECT 1 FROM pg_attribute WHERE attname = 'lease_s' AND attrelid = to_regclass(quote_ident(?) || '.worker')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def open_tables(url: str, *, patience_s: float = 30.0) -> PostgresConnection:
             connection.make_meta()
             if "attempt" not in connection.tables():
                 _make(connection)
-            elif not connection.rows(HAS_TURNS, (SCHEMA,)):
+            elif not connection.rows(HAS_LEASES, (SCHEMA,)):
                 connection.script(OLDER)
                 connection.script(TABLES)
     except BaseException:

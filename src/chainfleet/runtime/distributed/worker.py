@@ -48,7 +48,7 @@ class WorkerOptions:
         home: folder whose folders are the environments' state folders.
         slots: how many attempts at once.
         env_file: see `TargetOptions`.
-        lease_s: how long it may be silent; the same as the coordinator's.
+        lease_s: how long it may be silent until others are given what it does.
         grace_s: how long what runs may take after SIGTERM; no end if None.
         labels: what it has, see `labels.labels_of`.
     """
@@ -143,13 +143,13 @@ class Worker:
         if used and used[0][0] != version():
             message = f"this worker is chainfleet {version()}, its coordinators are {used[0][0]}"
             raise InputError(message, way_out="install the same version")
-        sql = """INSERT INTO worker (pool, host, pid, version, cores, memory_mib, slots, tools, labels)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+        sql = """INSERT INTO worker (pool, host, pid, version, cores, memory_mib, slots, tools, labels, lease_s)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
         tools = [
             name for name in ("tofu", "terraform", "kubectl", *CLUSTER_TOOLS.values()) if shutil.which(name)
         ]
         who = (given.pool, socket.gethostname(), os.getpid(), version())
-        has = (there.cores, there.memory_mib, given.slots, ",".join(tools), labels.encode())
+        has = (there.cores, there.memory_mib, given.slots, ",".join(tools), labels.encode(), given.lease_s)
         self._id = self._tables.rows(sql, (*who, *has))[0][0]
         self._pulse.begin(self._id)
         self._say(
