@@ -59,6 +59,32 @@ def test_every_command_helps_with_an_example(command: str) -> None:
     assert f"Example: chainfleet {command}" in done.stdout
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="takes a device that is always full")
+def test_a_full_disk_is_one_error_and_no_traceback() -> None:
+    command = f"{sys.executable} -m chainfleet.cli.main check {EXAMPLE} > /dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3
+    assert done.stderr == (
+        "error: no space left on device\n  way out: make room there, or choose another place\n"
+    )
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "nan", "1e9", "fast"])
+def test_a_time_scale_that_no_clock_can_keep_is_refused_before_a_cloud_is_started(
+    tmp_path: Path, scale: str
+) -> None:
+    done = run("deploy", str(EXAMPLE), "--emulated", "--time-scale", scale, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--time-scale" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_command_s_description_is_cut_off_in_the_list() -> None:
+    listed = run("-h").stdout.partition("Commands:")[2]
+    assert "deploy" in listed
+    assert "..." not in listed
+
+
 def test_help_lists_every_command_and_exit_code() -> None:
     text = run("--help").stdout
     assert all(command in text for command in [*COMMANDS, "besu", "oracle"])

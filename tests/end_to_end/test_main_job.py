@@ -230,7 +230,9 @@ def test_kill_9_then_resume_ends_where_an_undisturbed_run_ends(tmp_path: Path) -
         assert result["round_equal"] is True
 
 
-def test_ctrl_c_stops_cleanly_and_resume_goes_on(tmp_path: Path) -> None:
+def test_a_pager_that_is_quit_ends_nothing_and_a_closed_terminal_or_ctrl_c_stop_cleanly(
+    tmp_path: Path,
+) -> None:
     with start(tmp_path / "cloud", time_scale=60) as cloud:
         target = [
             str(EXAMPLE),
@@ -242,7 +244,16 @@ def test_ctrl_c_stops_cleanly_and_resume_goes_on(tmp_path: Path) -> None:
         process = subprocess.Popen(
             command_line("deploy", *target, "--yes", "--time-scale", "60", "--plain"), stdout=subprocess.PIPE
         )
+        assert process.stdout is not None
+        wait_until_done(StateFolder(tmp_path / "state"), 1)
+        process.stdout.close()
+        # Progress is written every two seconds; the run goes on although nobody takes it.
         wait_until_done(StateFolder(tmp_path / "state"), 30)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=60) == 130
+        assert not _terraform_of(tmp_path)
+        process = subprocess.Popen(command_line("resume", *target, "--plain"), stdout=subprocess.PIPE)
+        wait_until_done(StateFolder(tmp_path / "state"), 60)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 130, output.decode()

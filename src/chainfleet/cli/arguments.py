@@ -9,6 +9,17 @@ import typer
 
 from chainfleet.model.variables import Variable
 
+
+def _scale(value: float | None) -> float | None:
+    # Not a range of the option's own: those let `nan` through.
+    if value is not None and not FASTEST >= value > 0:
+        raise typer.BadParameter(f"give a number above 0, {FASTEST:,} at most")
+    return value
+
+
+FASTEST = 10_000
+"""How many times faster than real the emulated cloud can be told to be; its timers know no shorter ones."""
+
 FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
 StateOpt = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
@@ -71,6 +82,7 @@ ScaleOpt = Annotated[
     typer.Option(
         "--time-scale",
         envvar=Variable.TIME_SCALE,
+        callback=_scale,
         help="How much faster than real the emulated cloud is; 60 by default.",
     ),
 ]

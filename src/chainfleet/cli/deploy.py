@@ -55,6 +55,7 @@ from chainfleet.runtime.telemetry import Telemetry
 from chainfleet.scheduling.planning import Machine, Selection, make_destroy_plan, make_plan, select
 
 from .leaving import forgotten_lines, refuse_leftovers, require_regions, require_voted_out
+from .output import let_go, tell
 from .steering import tell_running
 from .summary import print_result
 from .usage import require_room
@@ -148,6 +149,8 @@ def run_resume(
     if holder is not None:
         typer.echo(f"{holder} {'goes on' if retry is None else 'tries again what failed'}")
         return 0
+    if view.finish is not None and view.finish.verdict is Verdict.SUCCEEDED:
+        typer.echo(f"{view.run} has succeeded: nothing is left to do, this is how it ended", err=True)
     _require_tools(view.plan)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
@@ -282,13 +285,17 @@ def _run(
 ) -> int:
     with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
         environment.distribution = distribution
-        environment.tell = partial(typer.echo, err=True)
+        environment.tell = partial(tell, err=True)
         screen = choose_screen(plain=plain, as_json=as_json)
         with screen:
             result = asyncio.run(_observed(work, environment, screen, fleet))
         report = state.report(result.run)
         write_report(report, fleet, result.view)
-    print_result(fleet, result, report, as_json=as_json)
+    try:
+        print_result(fleet, result, report, as_json=as_json)
+    except OSError:
+        # How the run ended is told by the exit code all the same.
+        let_go()
     return EXIT_OF[result.finish.verdict]
 
 

@@ -68,7 +68,7 @@ def rehearse(
     state: StateOpt = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Rehearse a deployment before anything is made: when it ends, what decides that, what to change."""
+    """Rehearse a deployment: when it ends, what decides that. Nothing is made; it says what to change, too."""
     from chainfleet.runtime.targets import PolicyOptions
 
     from .foresight import RehearseOptions, run_rehearse

@@ -35,7 +35,7 @@ def usage(
     env_file: EnvFileOpt = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Check whether every region has room: quotas, VM sizes, zones, restrictions. Reads only."""
+    """Check whether every region has room. Quotas, VM sizes, zones, restrictions; reads only."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .usage import run_usage
@@ -56,7 +56,7 @@ def import_(
     env_file: EnvFileOpt = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Find resources that exist already and take them up: matched, drifted, missing, ambiguous, foreign."""
+    """Find resources that exist already and take them up. Each is matched, drifted, missing, ambiguous or foreign."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .inventory import run_import

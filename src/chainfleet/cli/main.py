@@ -46,6 +46,7 @@ app = typer.Typer(
     help="Deploys one Hyperledger Besu QBFT network to many cloud regions at once.\n\n"
     "Example: chainfleet deploy examples/chain-138.yaml --emulated --yes",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 all well, 1 failed, 2 wrong input, 3 this machine lacks something, 4 ledger unusable, "
@@ -90,7 +91,7 @@ def schema() -> None:
 
 @app.command(epilog="Example: chainfleet check examples/chain-138.yaml")
 def check(fleet: FleetArg, json_: JsonOpt = False) -> None:
-    """Check a fleet: the file, the chain's rules, and what this machine has."""
+    """Check a fleet: its file, the chain's rules, this machine."""
     from .declare import run_check
 
     raise typer.Exit(run_check(fleet, as_json=json_))
@@ -124,7 +125,7 @@ def render(
     state: StateOpt = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Write the Kubernetes objects of every region as YAML, for git and GitOps."""
+    """Write every region's Kubernetes objects as YAML, for GitOps."""
     from .declare import run_render
 
     run_render(fleet, output, state, as_json=json_)
@@ -268,7 +269,7 @@ def destroy(
     plain: PlainOpt = False,
     json_: JsonOpt = False,
 ) -> None:
-    """Take the fleet down: every resource that chainfleet made, in reverse order."""
+    """Take the fleet down, or a region for good, in reverse order."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .deploy import run_destroy
@@ -294,7 +295,7 @@ def status(
     env_file: EnvFileOpt = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Show how a run stands, or with --live how the network stands: per region, with what is wrong."""
+    """Show how a run stands, or with --live how the network stands."""
     from chainfleet.runtime.targets import TargetOptions
 
     if live:
@@ -327,7 +328,7 @@ def exporter(
     state: StateOpt = None,
     env_file: EnvFileOpt = None,
 ) -> None:
-    """Serve what no Besu metric says (consensus, agreement, oracles) to Prometheus; reads only."""
+    """Serve quorum, agreement and oracles to Prometheus; reads only."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .exporter import ExporterOptions, run_exporter
@@ -343,7 +344,7 @@ def emulator(
     time_scale: ScaleOpt = None,
     faults: FaultsOpt = None,
 ) -> None:
-    """Run the emulated cloud in the foreground: ARM, Kubernetes, Besu and Mainnet on loopback."""
+    """Run the emulated cloud in the foreground. ARM, Kubernetes, Besu and Mainnet are on loopback."""
     from .deploy import run_emulator
 
     raise typer.Exit(run_emulator(state, time_scale, faults))
@@ -377,21 +378,11 @@ def _mount_families() -> None:
 
 
 def main() -> None:
-    """Entry point: runs a command and turns the errors that are meant for people into one line and an exit code."""
-    from chainfleet.model.errors import ChainfleetError
+    """Entry point."""
+    from .output import guarded
 
     _mount_families()
-    try:
-        app()
-    except ChainfleetError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("cancelled", err=True)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
+    guarded(app)
 
 
 if __name__ == "__main__":

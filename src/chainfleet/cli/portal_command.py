@@ -52,7 +52,7 @@ def portal(
     ] = "viewer",
     days: Annotated[float, typer.Option("--days", help="How long the new token holds.")] = 30.0,
 ) -> None:
-    """Serve the portal: pages and API to see and steer all environments of a folder."""
+    """Serve the portal: pages and API over all environments."""
     program = _program()
     if new_token is not None:
         typer.echo(program.make_token(home, new_token, role, days))

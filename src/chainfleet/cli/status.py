@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from chainfleet.ledger.lease import holder_of
 from chainfleet.ledger.projection import RunView
 from chainfleet.model.event import TaskState, Verdict
 from chainfleet.model.task import Phase
@@ -31,6 +32,7 @@ def run_status(path: Path, target: TargetOptions, run: str | None, *, as_json: b
     document = status_document(view)
     found = None if view.finish else outlook_of_run(folder, fleet.name, view.run)
     document["outlook"] = outlook_document(*found) if found else None
+    document["holder"] = holder_of(folder.ledger)
     document["left_behind"] = list(forgotten_regions(folder, fleet))
     if as_json:
         typer.echo(json.dumps(document, indent=1))
@@ -101,10 +103,12 @@ def _print(document: dict[str, Any], view: RunView) -> None:
     phases = [
         phase.value for phase in Phase if any(phase.value in row for row in document["regions"].values())
     ]
-    typer.echo(f"{'region':<20}" + "".join(f"{phase:^16}" for phase in phases))
+    width = max(map(len, ("region", *document["regions"])))
+    typer.echo(f"{'region':<{width}}" + "".join(f"  {phase}" for phase in phases))
     for region, row in document["regions"].items():
-        cells = (SYMBOLS[TaskState(row[phase])] if phase in row else " " for phase in phases)
-        typer.echo(f"{region:<20}" + "".join(f"{cell:^16}" for cell in cells))
+        cells = ((SYMBOLS[TaskState(row[phase])] if phase in row else "", len(phase)) for phase in phases)
+        line = f"{region:<{width}}" + "".join(f"  {cell:^{wide}}" for cell, wide in cells)
+        typer.echo(line.rstrip())
     _print_outlook(document["outlook"])
     for gate in document["gates"]:
         typer.echo(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve` decides")
@@ -120,10 +124,19 @@ def _print(document: dict[str, Any], view: RunView) -> None:
         typer.echo(
             f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}"
         )
-    if view.finish is None and document["outlook"] is None:
-        typer.echo("not finished: `chainfleet resume` goes on, if no process runs it")
-    elif view.finish is not None and view.finish.verdict is not Verdict.SUCCEEDED:
-        typer.echo("`chainfleet retry` tries again what failed")
+    typer.echo(_next(document, view), nl=False)
+
+
+def _next(document: dict[str, Any], view: RunView) -> str:
+    """What to do now, as a line of its own; empty where that is nothing."""
+    if view.finish is None:
+        holder = document["holder"]
+        if holder is not None:
+            return f"{holder} runs it\n"
+        return "not finished, and no process runs it: `chainfleet resume` goes on\n"
+    if view.finish.verdict is Verdict.CANCELLED:
+        return "`chainfleet resume` goes on from here\n"
+    return "`chainfleet retry` tries again what failed\n" if document["failed"] else ""
 
 
 def _print_outlook(outlook: dict[str, Any] | None) -> None:

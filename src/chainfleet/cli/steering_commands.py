@@ -24,21 +24,21 @@ def add_steering(app: typer.Typer) -> None:
 
 
 def pause(fleet: FleetArg, state: StateOpt = None, reason: ReasonOpt = "") -> None:
-    """Let the running deployment start nothing new; `resume` lets it go on."""
+    """Let the running deployment start nothing new. `resume` lets it go on."""
     from .steering import run_pause
 
     run_pause(fleet, state, reason)
 
 
 def drain(fleet: FleetArg, state: StateOpt = None) -> None:
-    """Let the running deployment end what runs and stop; `resume` goes on from there."""
+    """Let the running deployment end what runs and stop. `resume` goes on from there."""
     from .steering import run_drain
 
     run_drain(fleet, state)
 
 
 def cancel(fleet: FleetArg, state: StateOpt = None, reason: ReasonOpt = "") -> None:
-    """Let the running deployment stop what runs, now; `resume` goes on from there."""
+    """Let the running deployment stop what runs, now. `resume` goes on from there."""
     from .steering import run_cancel
 
     run_cancel(fleet, state, reason)
@@ -53,7 +53,7 @@ def approve(
     state: StateOpt = None,
     reason: ReasonOpt = "",
 ) -> None:
-    """Decide a gate between two waves that waits for a person (`deploy --approval`)."""
+    """Decide a gate between two waves that waits for a person. Gates wait with `deploy --approval`."""
     from .steering import run_approve
 
     run_approve(fleet, state, gate, reason, refuse=refuse)
@@ -64,14 +64,14 @@ def skip(
     task: Annotated[str, typer.Argument(help="Id of the task to take for done.")],
     state: StateOpt = None,
 ) -> None:
-    """Let the running deployment take a task for done; the report says so."""
+    """Let the running deployment take a task for done. The report says so."""
     from .steering import run_skip
 
     run_skip(fleet, state, task)
 
 
 def replay(fleet: FleetArg, run: RunArg = None, state: StateOpt = None, json_: JsonOpt = False) -> None:
-    """Decide a recorded run anew from its log; every decision must come out the same."""
+    """Decide a recorded run anew from its log. Every decision must come out the same."""
     from .steering import run_replay
 
     run_replay(fleet, state, run, as_json=json_)

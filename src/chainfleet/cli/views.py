@@ -6,12 +6,13 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from chainfleet.model.event import (
     AttemptFailed,
+    CancelRequested,
     Command,
     Event,
     Finish,
@@ -25,11 +26,16 @@ from chainfleet.model.task import Phase
 from chainfleet.runtime.coordinator import Coordinator
 from chainfleet.scheduling.forecast.outlook import late_lines
 
+from .output import let_go, tell
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PLAIN_EVERY_S = 2.0
 LIVE_EVERY_S = 0.25
+NARROW = 90
+"""Columns below which phases are called by their short names: a region must be readable beside them."""
+STOPPING = "stopping: tools that run are told to end, and get time to write down what they did"
 
 SYMBOLS: Mapping[TaskState, str] = {
     TaskState.WAITING: "·",
@@ -114,6 +120,8 @@ class PlainScreen(SilentScreen):
                 self._line(f"{at:7.1f}s  ✖ {thing.task} FAILED: {first_line(thing.reason)}")
             elif isinstance(thing, Incident):
                 self._line(f"{at:7.1f}s  ! {thing.message}")
+            elif isinstance(thing, CancelRequested):
+                self._line(f"{at:7.1f}s  ■ {STOPPING}")
             elif isinstance(thing, OpenGate) and self._coordinator.plan.policy.approval:
                 # Nothing else happens until somebody decides, so nothing else would be printed.
                 self._line(f"{at:7.1f}s  ⏸ {thing.task} waits for a person: `chainfleet approve` decides")
@@ -127,7 +135,7 @@ class PlainScreen(SilentScreen):
             self._line(progress_line(self._coordinator, at))
 
     def _line(self, text: str) -> None:
-        print(text, flush=True)  # noqa: T201  # this is the terminal
+        tell(text)
 
 
 class LiveScreen(SilentScreen):
@@ -157,17 +165,25 @@ class LiveScreen(SilentScreen):
                 )
             elif isinstance(thing, Incident):
                 self._trouble.append(f"{at:6.1f}s {thing.message}")
+            elif isinstance(thing, CancelRequested):
+                self._trouble.append(f"{at:6.1f}s {STOPPING}")
         ended = any(isinstance(thing, Finish) for thing in things)
         if ended or time.monotonic() - self._drawn >= LIVE_EVERY_S:
             self._drawn = time.monotonic()
-            self._live.update(self._picture(at), refresh=True)
+            self._draw(lambda: self._live.update(self._picture(at), refresh=True))
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._draw(self._live.start)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._live.stop()
+        self._draw(self._live.stop)
+
+    def _draw(self, draw: Callable[[], None]) -> None:
+        try:
+            draw()
+        except OSError:
+            let_go()
 
     def _picture(self, at: float) -> RenderableType:
         from rich.console import Group
@@ -177,11 +193,12 @@ class LiveScreen(SilentScreen):
         assert self._coordinator is not None
         table = Table(box=None, padding=(0, 1), show_edge=False)
         table.add_column("region", no_wrap=True)
-        phases = [
-            phase for phase in Phase if any(task.phase is phase for task in self._coordinator.plan.tasks)
-        ]
+        tasks = self._coordinator.plan.tasks
+        phases = [phase for phase in Phase if any(t.phase is phase and t.region for t in tasks)]
+        short = self._live.console.width < NARROW
         for phase in phases:
-            table.add_column(phase.value, justify="center", no_wrap=True)
+            head = _SHORT[phase] if short else phase.value
+            table.add_column(head, justify="center", no_wrap=True, min_width=len(head))
         states = self._coordinator.scheduler.region_states()
         for region in self._regions:
             row = states.get(region, {})

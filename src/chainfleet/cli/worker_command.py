@@ -49,7 +49,7 @@ def worker(
         typer.Option("--grace", help="Seconds that what runs may take after SIGTERM; no end if left out."),
     ] = None,
 ) -> None:
-    """Carry out attempts that coordinators hand out; SIGTERM ends what runs and takes nothing new."""
+    """Carry out attempts that coordinators hand out. SIGTERM ends what runs and takes nothing new."""
     import asyncio
 
     from chainfleet.ledger.database import postgres_place

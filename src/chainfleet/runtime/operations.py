@@ -358,11 +358,13 @@ def _cpu_s(who: int) -> float:
 
 @contextmanager
 def _interruptible(coordinator: Coordinator) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop cleanly; what was done stays recorded, and `resume` goes on from there."""
+    """Ctrl-C, SIGTERM and a closed terminal stop cleanly; what was done stays recorded, and `resume` goes on from there."""
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
     handled = []
-    for number in signals:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            # `nohup` wants it to go on without a terminal.
+            continue
         # Where the loop runs outside the main thread there are no signals to take.
         with suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, coordinator.send, CancelRequested())
