@@ -16,10 +16,12 @@ from test_guards import problem
 
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.outside import Outside
+from chainfleet.ledger.store import Ledger
 from chainfleet.model.fleet_file import new_fleet
 from chainfleet.portal.environments import changing
 from chainfleet.portal.models.access import Role
-from chainfleet.runtime.environments import read_environment
+from chainfleet.runtime.environments import note_revision, read_environment
+from chainfleet.runtime.targets import Target, TargetOptions
 
 
 def staging(**changes: Any) -> dict[str, Any]:
@@ -83,6 +85,29 @@ def test_what_the_command_line_deployed_is_there_too(admin: httpx2.Client) -> No
     assert found["run"]["verdict"] == "degraded"
     assert found["target"]["emulated"] is True
     assert "retry" in found["run"]["allowed"]
+
+
+def test_settings_that_another_version_wrote_take_no_page_away(
+    start: Callable[..., Running], home: Path
+) -> None:
+    ledger = Ledger(home / "dev" / "ledger.db", "dev")
+    note_revision(ledger, DEV, "rev", {"emulated": True, "time_scale": 0.0}, by="ada")
+    ledger.close()
+    found = start().client().get("/environments")
+    assert found.status_code == 200, found.text
+    assert found.json()["items"][0]["target"] == {
+        "emulated": True,
+        "time_scale": None,
+        "faults": None,
+        "allow_mainnet": False,
+    }
+
+
+def test_where_a_fleet_was_deployed_to_counts_and_not_the_words_of_the_last_command() -> None:
+    again = TargetOptions().settings(Target({}, 60.0, emulated=True))
+    assert (again["emulated"], again["time_scale"]) == (True, None)
+    assert TargetOptions().settings(Target({}, 300.0, emulated=True))["time_scale"] == 300.0
+    assert TargetOptions(emulated=True).settings(Target({}))["emulated"] is False
 
 
 def test_of_two_who_change_at_once_one_is_told(portal: Running) -> None:

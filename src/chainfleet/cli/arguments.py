@@ -17,7 +17,7 @@ def _scale(value: float | None) -> float | None:
     return value
 
 
-FASTEST = 10_000
+FASTEST = 100_000
 """How many times faster than real the emulated cloud can be told to be; its timers know no shorter ones."""
 
 FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def run_deploy(
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             remember_target(state, target, cloud)
             remember_workers(state, target)
-            _note_revision(path, loaded, environment, target)
+            _note_revision(path, loaded, environment, target.settings(cloud))
             name = run_name("deploy", run)
             return await start_run(environment, plan, name, observers, common=learned.common)
 
@@ -313,9 +313,11 @@ def _watch(coordinator: Coordinator, screen: Screen, fleet: Fleet) -> Sequence[O
     return [screen]
 
 
-def _note_revision(path: Path, loaded: LoadedFleet, environment: Environment, target: TargetOptions) -> None:
+def _note_revision(
+    path: Path, loaded: LoadedFleet, environment: Environment, settings: Mapping[str, object]
+) -> None:
     """Keep in the ledger what is deployed, so that others see it and what changed since."""
-    note_revision(environment.ledger, _document(path), loaded.revision, target.settings(), by=whoami())
+    note_revision(environment.ledger, _document(path), loaded.revision, settings, by=whoami())
 
 
 def _document(path: Path) -> str:

@@ -90,11 +90,15 @@ class TargetOptions:
     private_clusters: bool = False
     """Whether clusters are reached from inside their networks only, see `distribution.Distribution`."""
 
-    def settings(self) -> dict[str, object]:
-        """What of it belongs to the environment and is kept with its revisions."""
+    def settings(self, cloud: Target) -> dict[str, object]:
+        """What of it belongs to the environment and is kept with its revisions.
+
+        The cloud that was opened counts, not the words: a second deployment needs no `--emulated`.
+        """
+        fast = cloud.time_scale if cloud.emulated and cloud.time_scale != DEFAULT_TIME_SCALE else None
         return {
-            "emulated": self.emulated,
-            "time_scale": self.time_scale,
+            "emulated": cloud.emulated,
+            "time_scale": self.time_scale or fast,
             "faults": self.faults,
             "allow_mainnet": self.allow_mainnet,
         }

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from chainfleet.ledger.codec import decode
 from chainfleet.ledger.database import identity
 from chainfleet.ledger.environment import EnvironmentView
@@ -166,7 +168,11 @@ class Desk:
         known = {key: value for key, value in facts.items() if key in TargetSettings.model_fields}
         if known.get("faults") not in (None, "storm"):
             known["faults"] = None
-        return TargetSettings(**known)
+        try:
+            return TargetSettings(**known)
+        except ValidationError:
+            # Written by another version: one environment must not take the pages of all others away.
+            return TargetSettings(emulated=known.get("emulated") is True)
 
     def time_scale(self) -> float:
         """How much faster than real its cloud is."""
