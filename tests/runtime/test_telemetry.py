@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import urllib.request
 from collections import Counter
@@ -220,6 +221,20 @@ def test_a_log_that_cannot_be_written_does_not_fail_the_run(run_with):
     assert run_with(lambda c: [RunLog(c, Full(), lambda: 0.0)]).finish is not None
 
 
+def test_only_a_port_that_is_taken_is_taken_for_one(free_port):
+    async def run(port, problem):
+        async with Telemetry({"CHAINFLEET_METRICS_PORT": str(port)}).running():
+            raise problem
+
+    with pytest.raises(OSError, match="the disk is full"):
+        asyncio.run(run(free_port, OSError("the disk is full")))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(EnvironmentProblem, match="can't serve metrics"):
+            asyncio.run(run(other.getsockname()[1], OSError("never reached")))
+
+
 def test_the_environment_switches_everything_on(run_with, tmp_path, free_port, monkeypatch):
     received = []
 
@@ -282,8 +297,6 @@ def test_the_environment_switches_everything_on(run_with, tmp_path, free_port, m
 
 @pytest.fixture
 def free_port():
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

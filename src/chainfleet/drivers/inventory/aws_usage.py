@@ -63,8 +63,12 @@ class AwsUsage:
         self._reader = AwsReader(environ)
         self._threads = ThreadPoolExecutor(2 * self.concurrent)
         self._home = home_region(fleet, environ)
-        require_account(self._reader, self._home, setting(fleet.clouds.aws.account_id, environ))
-        rows = self._reader.read("ec2", self._home, "describe_regions", AllRegions=True)["Regions"]
+        try:
+            require_account(self._reader, self._home, setting(fleet.clouds.aws.account_id, environ))
+            rows = self._reader.read("ec2", self._home, "describe_regions", AllRegions=True)["Regions"]
+        except BaseException:
+            self.close()
+            raise
         self._status = {row["RegionName"]: row.get("OptInStatus", "") for row in rows}
 
     def close(self) -> None:

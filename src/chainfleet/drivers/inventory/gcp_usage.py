@@ -43,9 +43,13 @@ class GoogleUsage:
         self._fleet, self._deployed = fleet, deployed
         project = setting(fleet.clouds.gcp.project, environ)
         self._reader = GoogleReader(environ, project)
-        self._of_project = _quotas(self._read_project(project))
-        self._types = self._machine_types(project)
-        self._clusters = self._count_clusters(project)
+        try:
+            self._of_project = _quotas(self._read_project(project))
+            self._types = self._machine_types(project)
+            self._clusters = self._count_clusters(project)
+        except BaseException:
+            self.close()
+            raise
         mine = [region.name for region in fleet.regions if region.cloud == "gcp"]
         self._coming = [name for name in mine if name not in deployed]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -52,17 +52,18 @@ class Telemetry:
         if self._provider is not None:
             self._closing.callback(self._provider.shutdown)
         with self._closing:
-            port = self._port()
-            if port is None:
+            async with AsyncExitStack() as stack:
+                port = self._port()
+                if port is not None:
+                    await self._serve(stack, port)
                 yield self
-                return
-            try:
-                scope = served(self._render, port)
-                async with scope:
-                    yield self
-            except OSError as error:
-                message = f"can't serve metrics on port {port}: {error.strerror or error}"
-                raise EnvironmentProblem(message, way_out=f"choose another {METRICS_PORT}") from None
+
+    async def _serve(self, stack: AsyncExitStack, port: int) -> None:
+        try:
+            await stack.enter_async_context(served(self._render, port))
+        except OSError as error:
+            message = f"can't serve metrics on port {port}: {error.strerror or error}"
+            raise EnvironmentProblem(message, way_out=f"choose another {METRICS_PORT}") from None
 
     def observers(self, coordinator: Coordinator) -> Sequence[Observer]:
         """Return the observers of a run; attempts are run with their calls recorded from now on."""
