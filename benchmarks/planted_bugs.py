@@ -87,7 +87,7 @@ BUGS = (
     Bug("a commit is lost", "ledger/sqlite", "with self.writing():\n            check()",
         "if True:\n            self._connection.in_transaction or self._connection.execute(\"BEGIN IMMEDIATE\")\n            check()"),
     Bug("the last record of a batch is lost", "ledger/store", "for batch, _ in batches for entry in batch", "for batch, _ in batches for entry in (batch[:-1] or batch)"),
-    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(error)", "future.set_result(0)"),
+    Bug("a full disk is kept quiet", "ledger/store", "future.set_exception(self._failure)", "future.set_result(0)"),
     Bug("records come back in another order", "ledger/store", "seq > ? ORDER BY seq LIMIT", "seq > ? ORDER BY subject, seq LIMIT"),
 )  # fmt: skip
 

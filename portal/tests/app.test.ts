@@ -10,10 +10,11 @@ import { de } from '../src/core/i18n/de'
 import { en, type Key } from '../src/core/i18n/en'
 import { fr } from '../src/core/i18n/fr'
 import { ja } from '../src/core/i18n/ja'
-import type { RunExport } from '../src/core/api/types'
+import type { EnvironmentSummary, RunExport } from '../src/core/api/types'
 import type { App } from '../src/core/app/app'
 import { OpenRun } from '../src/core/app/runs'
 import { monitoringPage } from '../src/core/pages/monitoring'
+import { startButtons } from '../src/core/pages/now'
 import { replay } from '../src/core/model/run'
 import { events, plan, RUN } from './recorded'
 
@@ -196,5 +197,21 @@ describe('the monitoring page', () => {
     expect(page({ data: undefined })).not.toContain('monitoring.noHistory')
     expect(page({ data: { points: [] } })).toContain('monitoring.noHistory')
     expect(page({ data: undefined, problem: new Error('the portal is away') })).toContain('the portal is away')
+  })
+})
+
+describe('the buttons that start a run', () => {
+  const looks = (environment: object): unknown[] => {
+    const every = vi.fn()
+    startButtons({ every, t: (key: Key) => key } as unknown as App, { name: 'dev', allowed: ['rehearse'], run: { state: 'finished' }, ...environment } as unknown as EnvironmentSummary)
+    return every.mock.calls
+  }
+
+  it('are asked for again while the process of an ended run still holds the environment, and only then', () => {
+    expect(looks({})).toEqual([[1000, 'environment']])
+    expect(looks({ run: { state: 'running' } })).toEqual([])
+    expect(looks({ lock: { by: 'ada' } })).toEqual([])
+    expect(looks({ allowed: [] })).toEqual([])
+    expect(looks({ allowed: ['rehearse', 'deploy'] })).toEqual([])
   })
 })

@@ -138,7 +138,7 @@ def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(
 def test_a_job_that_died_with_a_worker_which_had_not_begun_is_handed_out_again(
     environment: Environment, database: str, tmp_path: Path
 ) -> None:
-    """Between procrastinate's fetch and our claim a worker may die: nobody has the attempt, and nobody is lost."""
+    """Between procrastinate's fetch and our claim a worker may die: then nobody has the attempt."""
     tables = open_tables(database)
     lost: list[int] = []
 
@@ -157,7 +157,6 @@ def test_a_job_that_died_with_a_worker_which_had_not_begun_is_handed_out_again(
     tables.close()
     assert lost[0] > 0
     assert result.finish.verdict is Verdict.SUCCEEDED
-    assert result.view.retries == 0
 
 
 def test_each_worker_says_for_how_long_it_may_be_silent(database: str) -> None:

@@ -81,9 +81,14 @@ def test_what_is_left_and_how_long_to_wait_is_told(buckets, now):
 
 def test_over_the_limit_the_server_answers_429_with_when_to_come_back(true_cloud):
     cloud = true_cloud
-    answers = [cloud.call("GET", f"{cloud.sub}/resourcegroups") for _ in range(330)]
+    answers = []
+    # 250 at once and 25 a second: a busy machine may need some more than others.
+    for _ in range(5000):
+        answers.append(cloud.call("GET", f"{cloud.sub}/resourcegroups"))
+        if answers[-1].status_code == 429:
+            break
     refused = [a for a in answers if a.status_code == 429]
-    assert refused
+    assert len(refused) == 1
     assert refused[0].json()["error"]["code"] == "SubscriptionRequestsThrottled"
     assert refused[0].headers["Retry-After"] == "1"
     assert 1 <= int(refused[0].headers["retry-after-ms"]) <= 1000

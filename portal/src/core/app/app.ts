@@ -60,7 +60,7 @@ export class App implements Readable<ShellModel> {
   private snapshot: ShellModel | null = null
   private watched = ''
   private stopTick: (() => void) | null = null
-  private stopMonitoring: (() => void) | null = null
+  private stopLooking: (() => void) | null = null
   private toastCount = 0
   private detailAsked = false
   private toAnnounce = ''
@@ -361,10 +361,10 @@ export class App implements Readable<ShellModel> {
 
   /** Read something anew every few seconds while its page is open. */
   every(ms: number, key: string): void {
-    if (this.stopMonitoring) return
+    if (this.stopLooking) return
     const path = this.route.path[0]
-    this.stopMonitoring = this.world.after(ms, () => {
-      this.stopMonitoring = null
+    this.stopLooking = this.world.after(ms, () => {
+      this.stopLooking = null
       if (this.route.path[0] === path && this.who) this.resources.refresh(key)
     })
   }

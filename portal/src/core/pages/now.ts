@@ -41,7 +41,10 @@ export function nowPage(app: App): PageModel {
 }
 
 export function startButtons(app: App, environment: EnvironmentSummary): PageModel['buttons'] {
-  const kinds = (['deploy', 'verify'] as const).filter((kind) => environment.allowed.includes(kind))
+  const { allowed, lock, run } = environment
+  // Who ended a run holds the environment for a moment longer, and writes nothing when it lets go.
+  if (run?.state === 'finished' && !lock && allowed.includes('rehearse') && !allowed.includes('deploy')) app.every(1000, 'environment')
+  const kinds = (['deploy', 'verify'] as const).filter((kind) => allowed.includes(kind))
   return kinds.map((kind) => verbButton(app, { verb: 'start', environment: environment.name, kind }, kind, kind === 'deploy' ? { tone: 'primary', icon: 'play' } : { icon: 'check' }))
 }
 
