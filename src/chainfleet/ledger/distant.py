@@ -89,9 +89,9 @@ class DistantLease(Lease):
             asked.result(timeout=max(0.0, self.left_s))
         except (TimeoutError, EnvironmentProblem):
             asked.cancel()
-            raise self._unconfirmed() from None
+            raise _unconfirmed() from None
         if self.left_s <= 0:
-            raise self._unconfirmed()
+            raise _unconfirmed()
 
     def release(self) -> None:
         """Give it back, so that the next one need not wait; where the database is away it runs out by itself."""
@@ -122,6 +122,7 @@ class DistantLease(Lease):
         if isinstance(self._failure, LeaseLost):
             raise self._failure
 
-    def _unconfirmed(self) -> LeaseUnconfirmed:
-        message = "the database could not be asked whether another coordinator took over"
-        return LeaseUnconfirmed(message, way_out="check that PostgreSQL can be reached; `resume` goes on")
+
+def _unconfirmed() -> LeaseUnconfirmed:
+    message = "the database could not be asked whether another coordinator took over"
+    return LeaseUnconfirmed(message, way_out="check that PostgreSQL can be reached; `resume` goes on")
