@@ -17,8 +17,10 @@ from test_guards import problem
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.outside import Outside
 from chainfleet.ledger.store import Ledger
+from chainfleet.model.errors import EnvironmentProblem
 from chainfleet.model.fleet_file import new_fleet
 from chainfleet.portal.environments import changing
+from chainfleet.portal.environments.desk import Desk
 from chainfleet.portal.models.access import Role
 from chainfleet.runtime.environments import note_revision, read_environment
 from chainfleet.runtime.targets import Target, TargetOptions
@@ -316,3 +318,24 @@ def test_a_folder_that_says_its_ledger_s_place_no_longer_hides_nothing_of_the_ot
     (home / "torn" / "ledger.json").write_text("")
     problem(admin.get("/environments/torn"), 409, "ledger-unusable")
     assert [item["name"] for item in admin.get("/environments").json()["items"]] == ["dev"]
+
+
+def test_an_environment_whose_database_is_away_takes_no_page_of_the_others_away(
+    admin: httpx2.Client, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert admin.post("/environments/dev/clone", json={"name": "away"}).is_success
+    reading = Desk.environment
+
+    def read(desk: Desk) -> Any:
+        if desk.name == "away":
+            raise EnvironmentProblem("can't reach the ledger: timeout expired")
+        return reading(desk)
+
+    monkeypatch.setattr(Desk, "environment", read)
+    for _ in range(2):
+        assert [item["name"] for item in admin.get("/environments").json()["items"]] == ["dev"]
+    assert {item["environment"] for item in admin.get("/runs").json()["items"]} == {"dev"}
+    assert admin.get("/regions").is_success
+    problem(admin.get("/environments/away"), 503, "machine-lacks")
+    told = [record for record in caplog.records if "environment away can't be read" in record.message]
+    assert len(told) == 1, "told when it is new, not at every request"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -15,6 +16,8 @@ from chainfleet.runtime.state import StateFolder
 from ..principals import Principal
 from ..problems import ProblemError, not_found
 from .desk import Desk
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
 _SCAN_EVERY_S = 1.0
@@ -61,6 +64,26 @@ class Registry:
             desks = [self._desks[name] for name in sorted(self._desks)]
         return [desk for desk in desks if principal is None or principal.sees(desk.name)]
 
+    def readable(self, principal: Principal) -> list[Desk]:
+        """Those of `desks` whose ledger answers now: one whose database is away takes no page of the others away."""
+        found = []
+        for desk in self.desks(principal):
+            try:
+                desk.environment()
+            except ChainfleetError as error:
+                self._note(desk.name, error)
+                continue
+            self._problems.pop(desk.name, None)
+            found.append(desk)
+        return found
+
+    def _note(self, name: str, error: ChainfleetError) -> None:
+        """Keep why an environment can't be read; told in the log when it is something new."""
+        known = self._problems.get(name)
+        if known is None or known.message != error.message:
+            log.warning("environment %s can't be read: %s", name, error.message)
+        self._problems[name] = error
+
     def desk(self, name: str, principal: Principal | None = None) -> Desk:
         """One environment.
 
@@ -74,7 +97,7 @@ class Registry:
                 raise not_found("environment", name)
             desk = self._open(name)
             if desk is None:
-                problem = self._problems[name]
+                problem = self._problems.get(name) or ChainfleetError("its ledger can't be used")
                 raise ProblemError(409, "ledger-unusable", problem.message, way_out=problem.way_out)
             return desk
 
@@ -89,9 +112,7 @@ class Registry:
                 self._desks.pop(name).close()
             self._desks[name] = Desk(name, path)
         except (ChainfleetError, OSError) as error:
-            self._problems[name] = (
-                error if isinstance(error, ChainfleetError) else ChainfleetError(str(error))
-            )
+            self._note(name, error if isinstance(error, ChainfleetError) else ChainfleetError(str(error)))
             return None
         return self._desks[name]
 

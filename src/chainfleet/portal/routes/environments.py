@@ -96,7 +96,7 @@ def list_environments(
     """Environments by name."""
     desks = [
         desk
-        for desk in portal.registry.desks(caller)
+        for desk in portal.registry.readable(caller)
         if desk.environment().archived == archived and query.lower() in desk.name
     ]
     about = ["environments", archived, query, caller.token_id]

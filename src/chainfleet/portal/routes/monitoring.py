@@ -76,7 +76,7 @@ def list_regions(
     cloud: Annotated[Cloud | None, Query(description="Only of that cloud.")] = None,
 ) -> Page[RegionFactsView]:
     """Regions that a fleet can name, and those that environments name."""
-    found = regions(portal.registry.desks(caller), cloud)
+    found = regions(portal.registry.readable(caller), cloud)
     return as_page(found, None, len(found))
 
 
@@ -90,4 +90,4 @@ def get_region(
     ],
 ) -> RegionDetail:
     """A region with its past."""
-    return region_detail(portal.registry.desks(caller), region)
+    return region_detail(portal.registry.readable(caller), region)

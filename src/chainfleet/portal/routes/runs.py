@@ -51,7 +51,7 @@ def list_all_runs(
     portal: PortalHere, caller: Caller, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[RunSummary]:
     """Runs of all environments, newest first."""
-    found = [(desk, run) for desk in portal.registry.desks(caller) for run in desk.runs()]
+    found = [(desk, run) for desk in portal.registry.readable(caller) for run in desk.runs()]
     return _page(portal, caller, found, ["all-runs", caller.token_id], cursor, limit)
 
 
