@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { chordOf, DEFAULT_BINDINGS, Keys, type KeyPress } from '../src/core/app/keys'
 import { loadPreferences, savePreferences } from '../src/core/app/preferences'
 import { codeOf, href, parseRoute } from '../src/core/app/router'
+import { withToken } from '../src/core/app/session'
 import { commandOf, curlOf, requestOf, type Verb } from '../src/core/app/verbs'
 import { exportPage } from '../src/core/app/export'
 import { Client } from '../src/core/api/client'
@@ -112,6 +113,14 @@ describe('the client', () => {
     expect(asked).toEqual(['/api/v1/runs?limit=1', '/api/v1/runs?limit=1&cursor=c'])
     for (let i = 0; i < 2; i++) await expect(client.text({ method: 'GET', path: '/secret' })).rejects.toThrow('over')
     expect([out, client.token]).toEqual([1, ''])
+  })
+
+  it.each([[401, null], [503, 't'], [429, 't']])('keeps its token where the server answers %i: %s', async (status, kept) => {
+    const shelf = new Map([['chainfleet-token', 't']])
+    const client = new Client('', (() => Promise.resolve(new Response('{"detail":"no"}', { status }))) as typeof fetch, () => 'k')
+    const store = { getItem: (key: string) => shelf.get(key) ?? null, setItem: (key: string, value: string) => void shelf.set(key, value), removeItem: (key: string) => void shelf.delete(key) }
+    expect(await withToken(client, store, 't')).toEqual({ who: null, problem: 'no' })
+    expect(store.getItem('chainfleet-token')).toBe(kept)
   })
 })
 

@@ -1,5 +1,5 @@
 /** Signing in: the one-time code of the address, the token in this tab's storage, an own token pasted, or OIDC. */
-import type { Client } from '../api/client'
+import { ApiError, type Client } from '../api/client'
 import type { Meta, SessionView } from '../api/types'
 import type { Shelf } from './preferences'
 import { codeOf } from './router'
@@ -48,7 +48,8 @@ export async function withToken(client: Client, shelf: Shelf, token: string): Pr
     return { who: useToken(client, shelf, token, who), problem: '' }
   } catch (error) {
     client.token = ''
-    shelf.removeItem(TOKEN)
+    // A server that is away for a moment knows the token again; only one that refuses it makes it worthless.
+    if (error instanceof ApiError && error.status === 401) shelf.removeItem(TOKEN)
     return { who: null, problem: (error as Error).message }
   }
 }

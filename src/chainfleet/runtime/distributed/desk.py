@@ -72,6 +72,7 @@ class Desk:
     Attributes:
         tables: a line to the workers' tables.
         tickets: what was handed out and is not over, by name.
+        deaf: why nobody hears workers any more; None while somebody does.
     """
 
     place: Postgres
@@ -82,6 +83,7 @@ class Desk:
     tables: PostgresConnection
     engine: Any
     tickets: dict[str, Ticket] = field(default_factory=dict)
+    deaf: Exception | None = None
 
     async def ask(self, sql: str, values: Sequence[Any]) -> list[Row]:
         """What a statement answers, without keeping the loop."""
@@ -98,6 +100,8 @@ class Desk:
         rows = await self.ask(HAND_OUT, (*row, pool, here, pool, here, name))
         ticket.turn = rows[0][0]
         self.tickets[name] = ticket
+        if self.deaf is not None:
+            raise self.deaf
         await self._call(name, ticket)
 
     def _body(self, start: StartAttempt) -> Mapping[str, Any]:

@@ -51,6 +51,7 @@ class Hearing:
                     await self._sweep()
                 await self._fetch()
         except Exception as error:
+            self.desk.deaf = error
             for ticket in self.desk.tickets.values():
                 if not ticket.over.done():
                     ticket.over.set_exception(error)
