@@ -60,7 +60,7 @@ async def open_chain(attempt: Attempt, spec: ChainSpec) -> AsyncIterator[tuple[C
     Raises:
         TaskFailed: it can't be reached, or is another chain than was meant.
     """
-    rpc = _rpc(attempt, spec)
+    rpc = node_of(attempt, spec)
     try:
         chain = Chain(rpc, spec.name, spec.chain_id, free=_free(attempt.fleet, spec))
         yield chain, await chain.check_identity()
@@ -176,7 +176,12 @@ def _free(fleet: Fleet, spec: ChainSpec) -> bool:
     return own and fleet.network.zero_base_fee
 
 
-def _rpc(attempt: Attempt, spec: ChainSpec) -> JsonRpc:
+def node_of(attempt: Attempt, spec: ChainSpec) -> JsonRpc:
+    """Return what answers for a chain; whoever takes it closes it.
+
+    Raises:
+        TaskFailed: CONFIGURATION, its address isn't known.
+    """
     if spec.rpc_url is None:
         return FleetJsonRpc(attempt)
     return HttpJsonRpc(url_of(spec, attempt.environ), f"chain {spec.name}", attempt.environ)

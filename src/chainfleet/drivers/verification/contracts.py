@@ -76,14 +76,9 @@ async def _first_round(attempt: Attempt, chain: Chain, node: JsonRpc, address: s
 
 @asynccontextmanager
 async def _node_of(attempt: Attempt, chain: Chain) -> AsyncIterator[JsonRpc]:
-    from chainfleet.drivers.contracts.fleet_rpc import FleetJsonRpc
-    from chainfleet.drivers.contracts.rpc import HttpJsonRpc
+    from chainfleet.drivers.contracts.session import node_of
 
-    node: JsonRpc = (
-        FleetJsonRpc(attempt)
-        if chain.rpc_url is None
-        else HttpJsonRpc(chain.rpc_url, chain.name, attempt.environ)
-    )
+    node = node_of(attempt, chain)
     try:
         yield node
     finally:
