@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chainfleet.cli.main import main
+from chainfleet.cli.summary import failure_lines
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "chain-138.yaml"
@@ -57,6 +58,18 @@ def test_every_command_helps_with_an_example(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
     assert f"Example: chainfleet {command}" in done.stdout
+
+
+def test_a_cause_is_told_once_with_the_whole_of_its_way_out() -> None:
+    way_out = f"vote them in: `chainfleet besu vote FLEET 0x{'ab' * 20} --add`, " + "and so on, " * 20
+    rows = [
+        {"task": f"verification/region/{region}", "cause": f"{region}-0 counts 5\n  way out: {way_out}"}
+        for region in ("uksouth", "japaneast")
+    ]
+    assert failure_lines(rows) == [
+        ("verification/region of uksouth, japaneast: uksouth-0 counts 5", way_out),
+    ]
+    assert failure_lines([{"task": "besu/start/a-0", "cause": "gone"}]) == [("besu/start of a-0: gone", "")]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="takes a device that is always full")

@@ -10,12 +10,14 @@ from chainfleet.drivers.besu import BesuDriver
 from chainfleet.drivers.besu.lifecycle import (
     Operation,
     gate_problem,
+    restart_stalled,
     rolling_restart,
     start_region,
     stop_region,
     vote,
 )
 from chainfleet.drivers.besu.observation import observe_chain
+from chainfleet.drivers.besu.region_tasks import scale
 from chainfleet.drivers.kubernetes.names import manifest
 from chainfleet.drivers.verification import VerificationDriver
 from chainfleet.emulator.seams import Fault, FaultKind
@@ -188,6 +190,43 @@ def test_a_region_is_stopped_and_started_while_the_chain_goes_on(living):
             assert await start_region(operation, "gamma") == 0
 
     asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_chain_whose_round_timers_ran_away_is_restarted_at_once_and_only_that_one(living):
+    async def scenario():
+        async with living(time_scale=300.0) as world:
+            operation = operation_on(world)
+            with pytest.raises(InputError, match="blocks come"):
+                await restart_stalled(operation)
+            away = [(await world.cluster(name), index) for name in ("beta", "gamma") for index in (0, 1)]
+            for cluster, index in away[:3]:
+                await scale(cluster, index, 0, operation)
+            # Three are no quorum; they wait for it, each round twice as long as the one before.
+            await until(lambda: answering(operation, 3))
+            with pytest.raises(InputError, match="a restart brings none back"):
+                await restart_stalled(operation)
+            await world.clock.sleep(1800)
+            for cluster, index in away[:3]:
+                await scale(cluster, index, 1, operation)
+            await until(lambda: answering(operation, 6))
+            before = (await operation.status()).head
+            pods = await pods_of(world)
+            assert len(await restart_stalled(operation)) == 6
+            assert not set((await pods_of(world)).values()) & set(pods.values())
+            assert (await operation.status()).head > before
+
+    asyncio.run(scenario())
+
+
+async def answering(operation, count):
+    return (await operation.status()).answering == count
+
+
+async def until(condition, within_s=120.0):
+    async with asyncio.timeout(within_s):
+        while not await condition():  # noqa: ASYNC110 - a condition outside of this process
+            await asyncio.sleep(0.1)
 
 
 def test_validators_are_voted_out_and_in_again(living):

@@ -173,6 +173,12 @@ def restart(
     env_file: EnvFile = None,
     everybody: Annotated[bool, typer.Option("--all", help="Also those that run what is configured.")] = False,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Validators per group.")] = 1,
+    stalled: Annotated[
+        bool,
+        typer.Option(
+            "--stalled", help="All at once: a quorum is up and no block comes. Refused where blocks come."
+        ),
+    ] = False,
 ) -> None:
     """Restart validators in turn, each only while the chain is calm: an upgrade, after `deploy` configured it.
 
@@ -180,11 +186,12 @@ def restart(
     """
     from chainfleet.runtime.targets import TargetOptions
 
-    from .besu_network import run_restart
+    from .besu_network import run_restart, run_restart_stalled
 
-    raise typer.Exit(
-        run_restart(fleet, TargetOptions(state, env_file=env_file), everybody=everybody, at_once=at_once)
-    )
+    target = TargetOptions(state, env_file=env_file)
+    if stalled:
+        raise typer.Exit(run_restart_stalled(fleet, target))
+    raise typer.Exit(run_restart(fleet, target, everybody=everybody, at_once=at_once))
 
 
 @app.command("vote")

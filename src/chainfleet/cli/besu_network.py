@@ -14,6 +14,7 @@ import typer
 
 from chainfleet.drivers.besu.lifecycle import (
     Operation,
+    restart_stalled,
     rolling_restart,
     start_region,
     stop_region,
@@ -84,6 +85,13 @@ def run_restart(path: Path, target: TargetOptions, *, everybody: bool, at_once: 
 
     done = _on_network(path, target, restart)
     typer.echo(f"restarted {len(done)} validators" if done else "all run what is configured")
+    return 0
+
+
+def run_restart_stalled(path: Path, target: TargetOptions) -> int:
+    """Restart all validators of a chain that stands still."""
+    done = _on_network(path, target, restart_stalled)
+    typer.echo(f"restarted {len(done)} validators, blocks come")
     return 0
 
 

@@ -114,8 +114,10 @@ def _print(document: dict[str, Any], view: RunView) -> None:
         typer.echo(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve` decides")
     for line in document["missing_workers"]:
         typer.echo(f"⏸ {line}")
-    for line in failure_lines(document["failed"]):
+    for line, way_out in failure_lines(document["failed"]):
         typer.echo(f"✖ {line}")
+        if way_out:
+            typer.echo(f"  way out: {way_out}")
     network = document["network"]
     if document["network_outdated"]:
         typer.echo(f"network: {OUTDATED}")

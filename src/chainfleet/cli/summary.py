@@ -53,8 +53,10 @@ def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool
     typer.echo(f"  time          {_where(document)}")
     if document["forecast"] is not None:
         typer.echo(f"  forecast      {_forecast_error(document['forecast'])}")
-    for line in failure_lines(document["failed"]):
+    for line, way_out in failure_lines(document["failed"]):
         typer.echo(f"  failed        {line}")
+        if way_out:
+            typer.echo(f"  way out       {way_out}")
     if result.finish.reason:
         typer.echo(f"  reason        {result.finish.reason}")
     typer.echo(f"  report        {report}")
@@ -117,8 +119,8 @@ def network_outdated(view: RunView) -> bool:
     return verified is not None and any(end > verified for end in repaired)
 
 
-def failure_lines(failed: list[dict[str, str]]) -> list[str]:
-    """One line for each cause, not for each task: what failed alike in many regions is one thing to mend."""
+def failure_lines(failed: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """A line and its way out for each cause, not for each task: what failed alike in many regions is one thing to mend."""
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
     for item in failed:
         action, subject = item["task"].rsplit("/", 1)
@@ -130,7 +132,8 @@ def failure_lines(failed: list[dict[str, str]]) -> list[str]:
     for (action, _), items in groups.items():
         subjects = [item["task"].rsplit("/", 1)[1] for item in items]
         names = ", ".join(subjects[:3]) + (f" and {len(subjects) - 3} more" if len(subjects) > 3 else "")
-        lines.append(f"{action} of {names}: {first_line(items[0]['cause'])}")
+        cause, _, way_out = items[0]["cause"].partition("\n  way out: ")
+        lines.append((f"{action} of {names}: {first_line(cause)}", way_out.partition("\n")[0]))
     return lines
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chainfleet.drivers.kubernetes import names
@@ -115,6 +116,48 @@ async def rolling_restart(
         done += due
         operation.log(f"restarted {', '.join(due)}")
     return tuple(done)
+
+
+async def restart_stalled(operation: Operation) -> tuple[str, ...]:
+    """Restart all validators at once, and wait for a block; return the names of those that were restarted.
+
+    For a chain that stands still although a quorum is up: round timers double without bound, those who waited
+    longest are rounds ahead of the others, and only a restart of all lets them begin anew together.
+
+    Raises:
+        InputError: too few answer for a block, or blocks come.
+        TaskFailed: a validator doesn't come back, or no block comes.
+    """
+    before = await operation.status()
+    if before.margin < 0:
+        raise InputError(
+            f"{before.voting} validators answer, {before.quorum} are needed: a restart brings none back",
+            way_out="bring regions back first: `chainfleet besu start FLEET REGION`",
+        )
+    period = (
+        operation.fleet.network.empty_block_period_seconds or operation.fleet.network.block_period_seconds
+    )
+    patience = operation.pace.scaled(_BLOCK_WITHIN_PERIODS * period, least=5)
+
+    async def advanced() -> int:
+        head = (await operation.status()).head or 0
+        if head <= (before.head or 0):
+            raise _not_ready(f"the head stands at {head}", "besu:stalled")
+        return head
+
+    operation.log(f"looking whether block {before.head} gets a successor")
+    with suppress(TaskFailed):
+        head = await operation.pace.until_answer(advanced, patience)
+        raise InputError(
+            f"blocks come: {head} after {before.head}",
+            way_out="`chainfleet besu restart FLEET` restarts validators in turn",
+        )
+    names = tuple(node.name for node in before.nodes if not node.problem)
+    operation.log(f"restarting all {len(names)} at once")
+    await asyncio.gather(*(_restart(operation, name) for name in names))
+    head = await operation.pace.until_answer(advanced, operation.pace.scaled(_READY_WITHIN_S, least=30))
+    operation.log(f"block {head}")
+    return names
 
 
 async def stop_region(operation: Operation, region: str) -> int:
