@@ -13,6 +13,8 @@ import pytest
 
 from chainfleet.cli.main import main
 from chainfleet.cli.summary import failure_lines
+from chainfleet.ledger.store import Entry, Ledger
+from chainfleet.runtime.state import StateFolder
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "chain-138.yaml"
@@ -58,6 +60,35 @@ def test_every_command_helps_with_an_example(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
     assert f"Example: chainfleet {command}" in done.stdout
+
+
+def test_what_is_rendered_after_a_deployment_has_the_addresses_that_were_allocated(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text(run("init", "--name", "mine", "--regions", "4").stdout)
+    assert "not known before the networks exist" in run("render", "f.yaml", cwd=tmp_path).stdout
+    state = StateFolder(tmp_path / ".chainfleet" / "mine").prepare()
+    ledger = Ledger(state.ledger, "mine")
+    regions = json.loads(run("plan", "f.yaml", "--json", cwd=tmp_path).stdout)["regions"]
+    for number, region in enumerate(regions):
+        left = json.dumps({"public_ips": [f"198.51.100.{2 * number}", f"198.51.100.{2 * number + 1}"]})
+        ledger.append([Entry("r-deploy", 0.0, "outputs", f"infrastructure/network/{region}", left)]).result()
+    ledger.close()
+    run("render", "f.yaml", "-o", "later", cwd=tmp_path)
+    besu = (tmp_path / "later" / regions[1] / "10-besu.yaml").read_text()
+    assert "198.51.100.3" in besu
+    assert f"UNALLOCATED-{regions[1]}" not in besu
+
+
+def test_workers_without_a_database_pages_that_are_none_and_drift_of_nothing_are_refused(
+    tmp_path: Path,
+) -> None:
+    done = run("deploy", str(EXAMPLE), "--emulated", "--pool", "x", cwd=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "workers need the ledger in PostgreSQL" in done.stderr
+    done = run("portal", "--ui", "angular", cwd=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    done = run("drift", str(EXAMPLE), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nothing that was deployed" in done.stderr
 
 
 def test_a_cause_is_told_once_with_the_whole_of_its_way_out() -> None:

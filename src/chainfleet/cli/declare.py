@@ -113,11 +113,19 @@ def run_check(path: Path, *, as_json: bool) -> int:
 def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -> None:
     """Write every region's Kubernetes objects as YAML."""
     from chainfleet.drivers.besu.render import write_rendered
+    from chainfleet.runtime.looking import recorded_outputs
     from chainfleet.runtime.targets import TargetOptions
 
     loaded = load(path)
     folder = TargetOptions(state).state_folder(loaded.fleet.name)
-    written = write_rendered(loaded.fleet, output, workspace=folder.workspace)
+    network = "infrastructure/network/"
+    left = recorded_outputs(folder, loaded.fleet.name)
+    addresses = {
+        task.removeprefix(network): tuple(outputs["public_ips"])
+        for task, outputs in left.items()
+        if task.startswith(network) and "public_ips" in outputs
+    }
+    written = write_rendered(loaded.fleet, output, workspace=folder.workspace, addresses=addresses)
     missing = {region: list(names) for region, names in written.placeholders.items() if names}
     if as_json:
         document = {

@@ -100,8 +100,9 @@ def run_deploy(
     )
     _refuse_unsafe(declared)
     _require_tools(wanted)
-    _confirm(declared.fleet, target, yes=yes)
     state = target.state_folder(declared.fleet.name)
+    _require_database(target, state)
+    _confirm(declared.fleet, target, yes=yes)
     for line in forgotten_lines(forgotten_regions(state, declared.fleet), path):
         typer.echo(line, err=True)
     with open_target(target, state) as cloud:
@@ -251,6 +252,12 @@ def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> i
 
     arguments = ["--state", str(state), "--time-scale", str(time_scale or DEFAULT_TIME_SCALE)]
     return emulate([*arguments, *(["--faults", faults] if faults else [])]) or 0
+
+
+def _require_database(options: TargetOptions, state: StateFolder) -> None:
+    """Refuse workers without a database that they and this process share, before anything is begun."""
+    if options.pools and not isinstance(state.ledger, Postgres):
+        raise InputError("workers need the ledger in PostgreSQL", way_out="give --ledger postgresql://...")
 
 
 def _machine(options: TargetOptions, state: StateFolder) -> Machine:

@@ -69,6 +69,11 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
         with _alone(loaded.fleet, state, environ):
             drift = asyncio.run(find_drift(loaded.fleet, state.workspace, environ))
     unknown = [name for name, lines in drift.items() if lines is None]
+    if drift and len(unknown) == len(drift):
+        # A pipeline that looks into the wrong folder must not be told that all is well.
+        message = f"{state.root} knows of nothing that was deployed"
+        way_out = "name its folder with --state; `chainfleet import` takes up what exists"
+        raise InputError(message, way_out=way_out)
     changed = [name for name, lines in drift.items() if lines]
     if as_json:
         typer.echo(json.dumps({"drift": drift}, indent=1))

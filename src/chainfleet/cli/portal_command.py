@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainfleet.model.errors import EnvironmentProblem
+from chainfleet.model.errors import EnvironmentProblem, InputError
 
 from .arguments import LedgerOpt
 
@@ -53,6 +53,8 @@ def portal(
     days: Annotated[float, typer.Option("--days", help="How long the new token holds.")] = 30.0,
 ) -> None:
     """Serve the portal: pages and API over all environments."""
+    if ui not in _PAGES:
+        raise InputError(f"--ui {ui}: no such pages", way_out=f"one of {', '.join(_PAGES)}")
     program = _program()
     if new_token is not None:
         typer.echo(program.make_token(home, new_token, role, days))
@@ -71,6 +73,9 @@ def portal(
         "ledger": ledger,
     }
     raise typer.Exit(program.run(**options))
+
+
+_PAGES = ("vue", "react")
 
 
 def _program() -> Any:

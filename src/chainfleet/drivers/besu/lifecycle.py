@@ -149,7 +149,7 @@ async def restart_stalled(operation: Operation) -> tuple[str, ...]:
     with suppress(TaskFailed):
         head = await operation.pace.until_answer(advanced, patience)
         raise InputError(
-            f"blocks come: {head} after {before.head}",
+            f"blocks come: block {head} after block {before.head}",
             way_out="`chainfleet besu restart FLEET` restarts validators in turn",
         )
     names = tuple(node.name for node in before.nodes if not node.problem)
