@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib.util
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,25 @@ def _leaks_are_blamed_on_the_file_that_made_them() -> Iterator[None]:
     """What a file leaves open is collected at its end, or a later file's test would fail for it, by chance."""
     yield
     gc.collect()
+
+
+Network = Callable[[bool], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    """Held by whoever shows pages in a browser, and by whoever changes the machine's network (True) alone.
+
+    Chromium breaks off what it loads whenever an address of the machine comes or goes.
+    """
+
+    @contextmanager
+    def held(changes: bool) -> Iterator[None]:
+        with Path(tempfile.gettempdir(), "chainfleet-tests.network").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX if changes else fcntl.LOCK_SH)
+            yield
+
+    return held
 
 
 @pytest.fixture(scope="session")

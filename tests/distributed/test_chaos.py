@@ -46,15 +46,17 @@ def test_a_worker_that_is_cut_off_stops_before_others_begin(
     check(count, tmp_path, chain_138)
 
 
+@pytest.mark.timeout(1800)
 def test_the_same_with_a_network_that_loses_everything(
-    own_postgresql: Any, tmp_path: Path, chain_138: Fleet
+    own_postgresql: Any, tmp_path: Path, chain_138: Fleet, network: Any
 ) -> None:
-    reason = why_no_namespaces()
-    if reason:
-        pytest.skip(reason)
-    lines = [Namespaced(own_postgresql.port) for _ in range(3)]
-    own_postgresql.admit("198.51.100.0/24", [line.host for line in lines])
-    chaos = Chaos(own_postgresql, tmp_path, seed=4, lines=lines, shots=("aimed cut",))
-    count = chaos.run(1, within_s=200)
+    with network(True):
+        reason = why_no_namespaces()
+        if reason:
+            pytest.skip(reason)
+        lines = [Namespaced(own_postgresql.port) for _ in range(3)]
+        own_postgresql.admit("198.51.100.0/24", [line.host for line in lines])
+        chaos = Chaos(own_postgresql, tmp_path, seed=4, lines=lines, shots=("aimed cut",))
+        count = chaos.run(1, within_s=200)
     assert count.cut_off == 1
     check(count, tmp_path, chain_138)

@@ -56,7 +56,7 @@ def base(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def seen(site: Path, base: str) -> dict[str, Any]:
+def seen(site: Path, base: str, network: Any) -> dict[str, Any]:
     """Every page as a browser shows it, light, dark and narrow."""
     node = shutil.which("node") or shutil.which("node", path=str(ROOT / ".venv" / "bin"))
     if node is None or not (ROOT / "portal" / "node_modules").is_dir():
@@ -73,13 +73,14 @@ def seen(site: Path, base: str) -> dict[str, Any]:
         "pictured": PICTURED,
         "shots": os.environ.get("SITE_SHOTS"),
     }
-    done = subprocess.run(
-        [node, "e2e/run.mjs", "site", json.dumps(given)],
-        cwd=ROOT / "portal",
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    with network(False):
+        done = subprocess.run(
+            [node, "e2e/run.mjs", "site", json.dumps(given)],
+            cwd=ROOT / "portal",
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
     assert done.returncode == 0, done.stderr[-4000:]
     told: dict[str, Any] = json.loads(done.stdout)["pages"]
     assert len(told) == len(LOOKS) * len(pages) + 1

@@ -242,7 +242,10 @@ def test_a_pager_that_is_quit_ends_nothing_and_a_closed_terminal_or_ctrl_c_stop_
             str(write_environment(tmp_path, cloud)),
         ]
         process = subprocess.Popen(
-            command_line("deploy", *target, "--yes", "--time-scale", "60", "--plain"), stdout=subprocess.PIPE
+            command_line("deploy", *target, "--yes", "--time-scale", "60", "--plain"),
+            stdout=subprocess.PIPE,
+            # Under `nohup` these tests would hand its wish on.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         assert process.stdout is not None
         wait_until_done(StateFolder(tmp_path / "state"), 1)

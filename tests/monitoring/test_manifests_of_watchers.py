@@ -143,7 +143,11 @@ def test_no_secret_is_rendered(chain_138):
     ("text", "place", "message"),
     [
         ("monitoring: {collector: agent}", "5", "an agent keeps nothing"),
-        ("monitoring: {alert_webhook: https://pager.example/very-secret}", "5", "should match pattern"),
+        (
+            "monitoring: {alert_webhook: https://pager.example/very-secret}",
+            "5",
+            "name of its environment variable",
+        ),
         ("monitoring: {remote_write: {url: central}}", "5", "should match pattern"),
         ("monitoring: {scrape_interval: 5}", "5", "unknown key `monitoring.scrape_interval`"),
     ],

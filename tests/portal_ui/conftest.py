@@ -89,7 +89,7 @@ Play = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def play(server: Server, node: str, built: Path) -> Play:
+def play(server: Server, node: str, built: Path, network: Any) -> Play:
     """Play a scenario of `portal/e2e/scenarios` and return what it saw."""
     if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         pytest.skip("no Chromium: install the Debian package chromium")
@@ -105,13 +105,14 @@ def play(server: Server, node: str, built: Path) -> Play:
             "shots": os.environ.get("PORTAL_SHOTS"),
             **options,
         }
-        done = subprocess.run(
-            [node, "e2e/run.mjs", scenario, json.dumps(given)],
-            cwd=PORTAL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        with network(False):
+            done = subprocess.run(
+                [node, "e2e/run.mjs", scenario, json.dumps(given)],
+                cwd=PORTAL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
         assert done.returncode == 0, f"{scenario} in {framework}:\n{done.stderr[-6000:]}"
         seen: dict[str, Any] = json.loads(done.stdout)
         assert seen["trouble"] == [], "the page complained"

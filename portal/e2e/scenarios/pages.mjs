@@ -36,10 +36,10 @@ export default async function ({ person, options }) {
   return { pages }
 }
 
-/** What a page has asked and was not answered yet; the streams of events, which never end, left out. */
+/** What a page has asked of the API and was not answered yet; the streams of events, which never end, left out. */
 function unanswered(page) {
   const asked = new Set()
-  page.on('request', (request) => { if (!request.url().includes('/api/v1/events?')) asked.add(request) })
+  page.on('request', (request) => { if (request.url().includes('/api/v1/') && !request.url().includes('/api/v1/events?')) asked.add(request) })
   for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => asked.delete(request))
   return asked
 }

@@ -33,6 +33,7 @@ def pipeline(environ: Mapping[str, str], *, retries: int) -> PipelineClient[Any,
         retries: how often a request that was throttled or got lost is repeated, as Retry-After says. None inside
             attempts: there the scheduler waits, and holds no slot meanwhile.
     """
+    azure.load_sdk()
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 
@@ -110,6 +111,7 @@ class ArmReader:
         return self._send(verb, f"{azure.endpoint(self._environ)}{path}?{words}", body)
 
     def _send(self, verb: str, url: str, body: Any) -> dict[str, Any] | None:
+        azure.load_sdk()
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
@@ -156,6 +158,7 @@ def refused(response: Any, what: str) -> TaskFailed:
 
 def unreachable(error: Exception, what: str) -> TaskFailed:
     """What an error of the SDK means: no token, or no connection."""
+    azure.load_sdk()
     from azure.core.exceptions import ClientAuthenticationError
 
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib import import_module
+from threading import Lock
 from typing import Any
 
 from chainfleet.model.errors import ErrorClass, TaskFailed
@@ -32,8 +34,24 @@ def scope(environ: Mapping[str, str]) -> str:
     return (environ.get("ARM_RESOURCE_MANAGER_AUDIENCE") or PUBLIC_ARM).rstrip("/") + "/.default"
 
 
+def load_sdk() -> None:
+    """Import what is used of Azure's SDK, one thread at a time; whoever may be on a thread calls it before its own import.
+
+    The SDK's packages import one another in circles: threads that begin that together meet modules that are half made, or
+    a deadlock of their locks.
+    """
+    with _LOADING:
+        for name in _SDK:
+            import_module(name)
+
+
+_LOADING = Lock()
+_SDK = ("azure.core.exceptions", "azure.core.pipeline.policies", "azure.core.rest", "azure.identity")
+
+
 def credential(environ: Mapping[str, str]) -> Any:
     """Return who we are: a service principal, a workload identity or whoever is logged in to `az`."""
+    load_sdk()
     from azure.identity import AzureCliCredential, ClientSecretCredential, WorkloadIdentityCredential
 
     tenant = environ.get("AZURE_TENANT_ID") or environ.get("ARM_TENANT_ID") or ""

@@ -104,6 +104,8 @@ class _Arm:
     def kubeconfig(self, environ: Mapping[str, str], cluster_id: str) -> Mapping[str, Any]:
         """Return the kubeconfig of a managed cluster, parsed."""
         import yaml
+
+        azure.load_sdk()
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 

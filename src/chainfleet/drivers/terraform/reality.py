@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from chainfleet.drivers.azure import IDENTITY_VARIABLES, credential, endpoint, scope
+from chainfleet.drivers.azure import IDENTITY_VARIABLES, credential, endpoint, load_sdk, scope
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 from .diagnosis import understand
@@ -135,6 +135,7 @@ class Reality:
             return self._token
 
     def _fetch_token(self) -> Any:
+        load_sdk()
         from azure.core.exceptions import AzureError, ClientAuthenticationError
 
         try:
