@@ -69,7 +69,7 @@ def test_requests_are_sent_where_an_address_is_set(world, explorer):
     world.environ |= {
         "CHAINFLEET_SOURCIFY_URL": address,
         "CHAINFLEET_ETHERSCAN_URL": address,
-        "CHAINFLEET_ETHERSCAN_KEY": "abc",
+        "CHAINFLEET_ETHERSCAN_KEY": "a-secret",
         "CHAINFLEET_BLOCKSCOUT_URL": address + "/",
     }
     world.change(DEPLOY)
@@ -80,12 +80,12 @@ def test_requests_are_sent_where_an_address_is_set(world, explorer):
         "chainid": ["1"],
         "module": ["contract"],
         "action": ["verifysourcecode"],
-        "apikey": ["abc"],
+        "apikey": ["a-secret"],
     }
     assert parse_qs(seen[1][2].decode())["contractname"] == ["src/Aggregator.sol:Aggregator"]
     assert b'name="files[0]"' in seen[2][2]
     assert any("sourcify: 202" in line for line in world.lines)
-    assert "abc" not in "".join(world.lines)
+    assert "a-secret" not in "".join(world.lines)
     world.change(DEPLOY)
     assert len(seen) == 3
 
