@@ -110,15 +110,12 @@ def _from_keystore(path: Path, environ: Mapping[str, str]) -> Signer:
     password = _password(environ)
     try:
         return LocalSigner(Account.from_key(Account.decrypt(keystore, password)))
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+        # The library has no error of its own: it is whatever it met first in what is no keystore.
         if "MAC mismatch" in str(error):
             raise _wrong(
                 f"the password of keystore {path} is wrong", f"check ${PASSWORD_FILE_VARIABLE}"
             ) from None
-        raise _wrong(
-            f"{path} is not a keystore of version 3", "make one with `geth account new` or the like"
-        ) from None
-    except (KeyError, TypeError, NotImplementedError):
         raise _wrong(
             f"{path} is not a keystore of version 3", "make one with `geth account new` or the like"
         ) from None
