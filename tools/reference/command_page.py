@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import typer
 from writing import attribute_docs, code, page, table
 
-from chainfleet.cli.besu import app as besu
 from chainfleet.cli.main import app
-from chainfleet.cli.oracle import app as oracle
 from chainfleet.model.errors import ExitCode
 
 
 def command_page() -> str:
     """The page of commands as text."""
-    commands = [
-        *_walk("chainfleet", app),
-        *_walk("chainfleet besu", besu),
-        *_walk("chainfleet oracle", oracle),
-    ]
+    commands = list(_commands("chainfleet", typer.main.get_command(app)))
     intro = (
         "Output is plain when it does not go to a terminal, and `NO_COLOR` is respected. `chainfleet --install-completion` "
         "installs completion for your shell. What commands return is in [exit codes](exit-codes.md)."
@@ -46,18 +39,12 @@ def exit_code_page() -> str:
     return page("Exit codes", intro, table(("exit code", "meaning", "what to do"), rows))
 
 
-def _walk(prefix: str, family: typer.Typer) -> list[tuple[str, Any]]:
-    return list(_commands(prefix, typer.main.get_command(family)))
-
-
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield name, command
         return
     for word, inner in command.commands.items():
-        # Families of their own are walked by themselves: the command line mounts them when they are asked for.
-        if not (hasattr(inner, "commands") and not inner.commands):
-            yield from _commands(f"{name} {word}", inner)
+        yield from _commands(f"{name} {word}", inner)
 
 
 def _section(name: str, command: Any) -> str:
@@ -77,7 +64,6 @@ def _section(name: str, command: Any) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-_KINDS = {int: "INTEGER", float: "NUMBER", Path: "FILE"}
 _COMPLETION = {"install_completion", "show_completion", "help"}
 
 
@@ -99,12 +85,7 @@ def _names(param: Any) -> str:
 
 
 def _metavar(param: Any) -> str:
-    if param.metavar:
-        return str(param.metavar)
-    if param.param_type_name != "argument":
-        return _KINDS.get(param.type_descriptor.annotation, "TEXT")
-    name = str(param.name).rstrip("_").upper() + ("…" if param.nargs == -1 else "")
-    return name if param.required else f"[{name}]"
+    return str(param.metavar)
 
 
 def _help(param: Any) -> str:

@@ -9,6 +9,8 @@ import typer
 
 from chainfleet.model.variables import Variable
 
+from .words import note_fleet, note_state
+
 
 def _scale(value: float | None) -> float | None:
     # Not a range of the option's own: those let `nan` through.
@@ -17,12 +19,23 @@ def _scale(value: float | None) -> float | None:
     return value
 
 
+def _modes() -> list[str]:
+    from chainfleet.model.task import Mode
+
+    return [mode.value for mode in Mode]
+
+
 FASTEST = 100_000
 """How many times faster than real the emulated cloud can be told to be; its timers know no shorter ones."""
 
-FleetArg = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
+FleetArg = Annotated[
+    Path, typer.Argument(metavar="FLEET", callback=note_fleet, help="The fleet file (YAML).")
+]
 StateOpt = Annotated[
-    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
+    Path | None,
+    typer.Option(
+        "--state", metavar="DIR", callback=note_state, help="State folder; default .chainfleet/NAME."
+    ),
 ]
 RunArg = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="Name of the run; the last one by default.")
@@ -52,7 +65,14 @@ PrivateOpt = Annotated[
     ),
 ]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-ModeOpt = Annotated[str | None, typer.Option("--mode", help="sequential, standard, max or ultra.")]
+ModeOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        autocompletion=_modes,
+        help="sequential, standard, max or ultra.",
+    ),
+]
 WavesOpt = Annotated[
     str | None, typer.Option("--waves", help="Sizes of the waves: 8,16 or 25%,75% or names joined by +.")
 ]

@@ -12,19 +12,26 @@ import typer
 
 from chainfleet.model.errors import EnvironmentProblem, InputError
 
-app = typer.Typer(
+from .arguments import EnvFileOpt, FleetArg, StateOpt
+from .output import write
+from .words import CommandLine
+
+app = CommandLine(
     name="besu",
     help="Encode, decode and compute what identifies a Besu network.",
     no_args_is_help=True,
 )
-extra_data = typer.Typer(help="The extraData of QBFT and IBFT 2.0 blocks.", no_args_is_help=True)
+extra_data = CommandLine(help="The extraData of QBFT and IBFT 2.0 blocks.", no_args_is_help=True)
 app.add_typer(extra_data, name="extra-data")
 
 Type = Annotated[str, typer.Option("--type", help="QBFT or IBFT.", metavar="QBFT|IBFT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 
 
-@extra_data.command("encode")
+@extra_data.command(
+    "encode",
+    epilog='Example: echo \'{"validators": ["0x93917cadbace5dfce132b991732c6cda9bcc5b8a"]}\' | chainfleet besu extra-data encode --type QBFT --json -',
+)
 def encode(
     source: Annotated[
         str,
@@ -36,9 +43,6 @@ def encode(
 
     The object is {vanity, validators, vote: null|{recipient, add}, round, seals}; all but validators
     may be left out.
-
-    Example: echo '{"validators": ["0x93917cadbace5dfce132b991732c6cda9bcc5b8a"]}' | chainfleet besu
-    extra-data encode --type QBFT --json -
     """
     from chainfleet.model.besu.extra_data import Codec, encode_extra_data, extra_data_from_json
     from chainfleet.model.besu.text import hex_text
@@ -47,7 +51,9 @@ def encode(
     typer.echo(hex_text(encode_extra_data(extra_data_from_json(value), Codec.of(type))))
 
 
-@extra_data.command("decode")
+@extra_data.command(
+    "decode", epilog="Example: chainfleet besu extra-data decode --type QBFT --json 0xf83aa0…"
+)
 def decode(
     data: Annotated[
         str, typer.Argument(metavar="HEX", help="The extraData; - reads it from standard input.")
@@ -55,10 +61,7 @@ def decode(
     type: Type = "QBFT",  # noqa: A002 - the option's name
     as_json: AsJson = False,
 ) -> None:
-    """Print what an extraData says.
-
-    Example: chainfleet besu extra-data decode --type QBFT --json 0xf83aa0…
-    """
+    """Print what an extraData says."""
     from chainfleet.model.besu.extra_data import Codec, decode_extra_data, extra_data_to_json
     from chainfleet.model.besu.text import read_hex
 
@@ -67,16 +70,13 @@ def decode(
     _show(found, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: chainfleet besu address --private-key-file nodekey")
 def address(
     public_key: Annotated[str | None, typer.Option(help="128 hex digits, X then Y.", metavar="HEX")] = None,
     private_key_file: Annotated[str | None, typer.Option(help="A node key file.", metavar="FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the address of a key. A private key is read from a file, never from the command line.
-
-    Example: chainfleet besu address --private-key-file nodekey
-    """
+    """Print the address of a key. A private key is read from a file, never from the command line."""
     from chainfleet.model.besu.identity import address_of, read_key_file, read_public_key
 
     if (public_key is None) == (private_key_file is None):
@@ -89,7 +89,7 @@ def address(
     typer.echo(json.dumps(found) if as_json else found["address"])
 
 
-@app.command()
+@app.command(epilog="Example: chainfleet besu enode --json enode://6f8a…92a0@192.0.2.1:30303")
 def enode(
     url: Annotated[str, typer.Argument(metavar="URL", help="enode://ID@HOST:PORT")],
     static: Annotated[
@@ -97,25 +97,19 @@ def enode(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the parts of an enode URL, or refuse it.
-
-    Example: chainfleet besu enode --json enode://6f8a…92a0@192.0.2.1:30303
-    """
+    """Print the parts of an enode URL, or refuse it."""
     from chainfleet.model.besu.enode import parse_enode, parse_static_peer
 
     found = parse_static_peer(url) if static else parse_enode(url)
     _show(asdict(found), as_json=as_json)
 
 
-@app.command("genesis-hash")
+@app.command("genesis-hash", epilog="Example: chainfleet besu genesis-hash genesis.json --json")
 def genesis_hash(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A genesis file; - reads standard input.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print hash and state root of the block 0 that Besu makes from a genesis file.
-
-    Example: chainfleet besu genesis-hash genesis.json --json
-    """
+    """Print hash and state root of a genesis file's block 0."""
     from chainfleet.model.besu.genesis_block import genesis_block
 
     value = _parse(_read(file), file)
@@ -127,15 +121,12 @@ def genesis_hash(
     _show(asdict(genesis_block(value)), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: chainfleet besu quorum 48 --json")
 def quorum(
     validators: Annotated[int, typer.Argument(metavar="N", help="Number of validators.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print what N validators need to agree, and what they bear.
-
-    Example: chainfleet besu quorum 48 --json
-    """
+    """Print what N validators need to agree, and what they bear."""
     from chainfleet.model.besu.quorum import quorum_of
 
     rule = quorum_of(validators)
@@ -143,22 +134,14 @@ def quorum(
     _show(found, as_json=as_json)
 
 
-Fleet = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file (YAML).")]
-State = Annotated[
-    Path | None, typer.Option("--state", metavar="DIR", help="State folder; default .chainfleet/NAME.")
-]
-EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="JSON file of environment variables to use.")
-]
 Region = Annotated[str, typer.Argument(metavar="REGION", help="Name of the region.")]
 
 
-@app.command()
-def chain(fleet: Fleet, state: State = None, env_file: EnvFile = None, as_json: AsJson = False) -> None:
-    """Show what the network says of itself now: heads, peers, rounds, votes. Exit code 6 if something is wrong.
-
-    Example: chainfleet besu chain examples/chain-138.yaml
-    """
+@app.command(epilog="Example: chainfleet besu chain examples/chain-138.yaml")
+def chain(
+    fleet: FleetArg, state: StateOpt = None, env_file: EnvFileOpt = None, as_json: AsJson = False
+) -> None:
+    """Show what the network says of itself now. Heads, peers, rounds, votes; exit code 6 if something is wrong."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_chain
@@ -166,11 +149,11 @@ def chain(fleet: Fleet, state: State = None, env_file: EnvFile = None, as_json: 
     raise typer.Exit(run_chain(fleet, TargetOptions(state, env_file=env_file), as_json=as_json))
 
 
-@app.command()
+@app.command(epilog="Example: chainfleet besu restart examples/chain-138.yaml --at-once 4")
 def restart(
-    fleet: Fleet,
-    state: State = None,
-    env_file: EnvFile = None,
+    fleet: FleetArg,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
     everybody: Annotated[bool, typer.Option("--all", help="Also those that run what is configured.")] = False,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Validators per group.")] = 1,
     stalled: Annotated[
@@ -180,10 +163,7 @@ def restart(
         ),
     ] = False,
 ) -> None:
-    """Restart validators in turn, each only while the chain is calm: an upgrade, after `deploy` configured it.
-
-    Example: chainfleet besu restart examples/chain-138.yaml --at-once 4
-    """
+    """Restart validators in turn, each while the chain is calm. An upgrade, after `deploy` configured it."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_restart, run_restart_stalled
@@ -194,18 +174,15 @@ def restart(
     raise typer.Exit(run_restart(fleet, target, everybody=everybody, at_once=at_once))
 
 
-@app.command("vote")
+@app.command("vote", epilog="Example: chainfleet besu vote examples/chain-138.yaml 0x9391…5b8a --drop")
 def vote_command(
-    fleet: Fleet,
+    fleet: FleetArg,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Whom to add or drop.")],
     add: Annotated[bool, typer.Option("--add/--drop", help="Add it, or drop it.")],
-    state: State = None,
-    env_file: EnvFile = None,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
 ) -> None:
-    """Have N/2 + 1 validators vote to add or drop one, and wait until the set has changed.
-
-    Example: chainfleet besu vote examples/chain-138.yaml 0x9391…5b8a --drop
-    """
+    """Have validators vote one in or out. N/2 + 1 of them vote; waits until the set has changed."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_vote
@@ -213,12 +190,9 @@ def vote_command(
     raise typer.Exit(run_vote(fleet, TargetOptions(state, env_file=env_file), address, add=add))
 
 
-@app.command()
-def stop(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile = None) -> None:
-    """Stop a region's validators, if the chain goes on without them.
-
-    Example: chainfleet besu stop examples/chain-138.yaml japanwest
-    """
+@app.command(epilog="Example: chainfleet besu stop examples/chain-138.yaml japanwest")
+def stop(fleet: FleetArg, region: Region, state: StateOpt = None, env_file: EnvFileOpt = None) -> None:
+    """Stop a region, if the chain goes on without it."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_scale
@@ -226,12 +200,9 @@ def stop(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile = 
     raise typer.Exit(run_scale(fleet, TargetOptions(state, env_file=env_file), region, up=False))
 
 
-@app.command()
-def start(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile = None) -> None:
-    """Start a region's validators and wait until they caught up.
-
-    Example: chainfleet besu start examples/chain-138.yaml japanwest
-    """
+@app.command(epilog="Example: chainfleet besu start examples/chain-138.yaml japanwest")
+def start(fleet: FleetArg, region: Region, state: StateOpt = None, env_file: EnvFileOpt = None) -> None:
+    """Start a region's validators and wait until they caught up."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_scale
@@ -239,18 +210,17 @@ def start(fleet: Fleet, region: Region, state: State = None, env_file: EnvFile =
     raise typer.Exit(run_scale(fleet, TargetOptions(state, env_file=env_file), region, up=True))
 
 
-@app.command("import-key")
+@app.command(
+    "import-key", epilog="Example: chainfleet besu import-key examples/chain-138.yaml japanwest 0 ./nodekey"
+)
 def import_key(
-    fleet: Fleet,
+    fleet: FleetArg,
     region: Region,
     index: Annotated[int, typer.Argument(metavar="INDEX", help="Which of the region's validators, from 0.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A node key file.")],
-    state: State = None,
+    state: StateOpt = None,
 ) -> None:
-    """Take over an existing node key, before the network's first deployment.
-
-    Example: chainfleet besu import-key examples/chain-138.yaml japanwest 0 ./nodekey
-    """
+    """Take over an existing node key, before the first deployment."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_import_key
@@ -259,25 +229,22 @@ def import_key(
     typer.echo(f"{validator.name} is {validator.address}")
 
 
-@app.command("retire-key")
+@app.command("retire-key", epilog="Example: chainfleet besu retire-key examples/chain-138.yaml japanwest 0")
 def retire_key(
-    fleet: Fleet,
+    fleet: FleetArg,
     region: Region,
     index: Annotated[int, typer.Argument(metavar="INDEX", help="Which of the region's validators, from 0.")],
-    state: State = None,
-    env_file: EnvFile = None,
+    state: StateOpt = None,
+    env_file: EnvFileOpt = None,
 ) -> None:
-    """Put a node key away, so that the next `deploy` makes a new one; its validator must have been voted out.
-
-    Example: chainfleet besu retire-key examples/chain-138.yaml japanwest 0
-    """
+    """Put a node key away. The next `deploy` makes a new one; its validator must have been voted out."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .besu_network import run_retire_key
 
     validator = run_retire_key(fleet, TargetOptions(state, env_file=env_file), region, index)
-    typer.echo(
-        f"the key of {validator.address} is put away; `chainfleet deploy` makes {validator.name} a new one"
+    write(
+        f"the key of {validator.address} is put away; `chainfleet deploy FLEET` makes {validator.name} a new one"
     )
 
 

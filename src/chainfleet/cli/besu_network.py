@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +30,8 @@ from chainfleet.runtime.looking import Outputs, recorded_outputs
 from chainfleet.runtime.operations import Environment, open_environment, scaled, task_environ
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import Target, TargetOptions, load, open_target
+
+from .output import write
 
 if TYPE_CHECKING:
     from chainfleet.drivers.besu.keys import Validator
@@ -147,7 +150,7 @@ def run_retire_key(path: Path, target: TargetOptions, region: str, index: int) -
         if address is not None and address in await validator_set(operation):
             raise InputError(
                 f"{address} validates still: without its key it would be missed",
-                way_out=f"vote it out first: `chainfleet besu vote {path} {address} --drop`",
+                way_out=f"vote it out first: `chainfleet besu vote FLEET {address} --drop`",
             )
         operation.fence()
         workspace = target.state_folder(operation.fleet.name).workspace
@@ -199,7 +202,7 @@ def _operation(fleet: Fleet, environment: Environment, clock: Callable[[], float
     return Operation(
         fleet=fleet,
         access=Sight(environment.environ, environment.outputs.__getitem__),
-        log=lambda line: typer.echo(line, err=True),
+        log=partial(write, err=True),
         fence=fence,
         addresses={f"{row['region']}-{row['index']}": row["address"] for row in keys["validators"]},
         clock=clock,
@@ -221,4 +224,4 @@ def _print(status: ChainStatus) -> None:
         head = "-" if region.head is None else region.head
         typer.echo(f"  {region.region:<20} {region.answering}/{region.validators}  head {head}")
     for problem in status.problems:
-        typer.echo(f"problem     {problem}")
+        write(f"problem     {problem}")

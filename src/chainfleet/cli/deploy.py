@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -19,7 +18,7 @@ from chainfleet.model.errors import EnvironmentProblem, ExitCode, InputError, Le
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.fleet_file import LoadedFleet, flat_document
-from chainfleet.model.task import Phase, Plan
+from chainfleet.model.task import Plan
 from chainfleet.runtime.asking import whoami
 from chainfleet.runtime.coordinator import Coordinator, Observer
 from chainfleet.runtime.distribution import Distribution, pools_of
@@ -47,7 +46,6 @@ from chainfleet.runtime.targets import (
     load,
     machine,
     open_target,
-    place_of,
     remember_target,
     remember_workers,
 )
@@ -55,7 +53,8 @@ from chainfleet.runtime.telemetry import Telemetry
 from chainfleet.scheduling.planning import Machine, Selection, make_destroy_plan, make_plan, select
 
 from .leaving import forgotten_lines, refuse_leftovers, require_regions, require_voted_out
-from .output import let_go, tell
+from .output import let_go, tell, write
+from .refusing import makes_infrastructure, refuse_faults, refuse_unsafe, require_database, require_tools
 from .steering import tell_running
 from .summary import print_result
 from .usage import require_room
@@ -98,13 +97,14 @@ def run_deploy(
         make_plan(declared.fleet, declared.revision, overrides=policy.overrides(declared.fleet)),
         policy.selection(),
     )
-    _refuse_unsafe(declared)
-    _require_tools(wanted)
+    refuse_unsafe(declared)
+    refuse_faults(target, declared.fleet)
+    require_tools(wanted)
     state = target.state_folder(declared.fleet.name)
-    _require_database(target, state)
+    require_database(target, state)
     _confirm(declared.fleet, target, yes=yes)
     for line in forgotten_lines(forgotten_regions(state, declared.fleet), path):
-        typer.echo(line, err=True)
+        write(line, err=True)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         loaded.require_environment()
@@ -114,7 +114,7 @@ def run_deploy(
         )
         learned = learned_from(state, fleet.name)
         plan = select(learned.applied(plan), policy.selection())
-        if _makes_infrastructure(plan):
+        if makes_infrastructure(plan):
             require_room(fleet, task_environ(cloud.environ), state)
 
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
@@ -152,7 +152,7 @@ def run_resume(
         return 0
     if view.finish is not None and view.finish.verdict is Verdict.SUCCEEDED:
         typer.echo(f"{view.run} has succeeded: nothing is left to do, this is how it ended", err=True)
-    _require_tools(view.plan)
+    require_tools(view.plan)
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         loaded.require_environment()
@@ -223,7 +223,7 @@ def run_destroy(
     state = target.state_folder(declared.fleet.name)
     target = target.with_workers(state)
     read_run(state, declared.fleet.name)
-    _require_tools(make_plan(declared.fleet, declared.revision))
+    require_tools(make_plan(declared.fleet, declared.revision))
     require_regions(declared.fleet, only)
     if not only:
         refuse_leftovers(state, declared.fleet, path)
@@ -252,12 +252,6 @@ def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> i
 
     arguments = ["--state", str(state), "--time-scale", str(time_scale or DEFAULT_TIME_SCALE)]
     return emulate([*arguments, *(["--faults", faults] if faults else [])]) or 0
-
-
-def _require_database(options: TargetOptions, state: StateFolder) -> None:
-    """Refuse workers without a database that they and this process share, before anything is begun."""
-    if options.pools and not isinstance(state.ledger, Postgres):
-        raise InputError("workers need the ledger in PostgreSQL", way_out="give --ledger postgresql://...")
 
 
 def _machine(options: TargetOptions, state: StateFolder) -> Machine:
@@ -331,28 +325,6 @@ def _document(path: Path) -> str:
     return flat_document(str(path), lambda name: Path(name).read_text(encoding="utf-8"))
 
 
-def _refuse_unsafe(loaded: LoadedFleet) -> None:
-    """A fleet that breaks the chain's rules is not deployed; warnings are for `check`."""
-    from chainfleet.drivers.besu.check import check_network
-
-    errors = [finding for finding in check_network(loaded.fleet) if finding.severity == "error"]
-    if errors:
-        place = place_of(loaded, errors[0].place)
-        raise InputError(f"{place}: {errors[0].message}", way_out="`chainfleet check` lists everything")
-
-
-def _require_tools(plan: Plan) -> None:
-    """Refuse to begin what this machine can't finish: the first regions would be half done."""
-    if _makes_infrastructure(plan):
-        from chainfleet.drivers.terraform import check_tool
-
-        check_tool(os.environ)
-
-
-def _makes_infrastructure(plan: Plan) -> bool:
-    return any(task.phase is Phase.INFRASTRUCTURE for task in plan.tasks)
-
-
 def _recalled(state: StateFolder) -> Any:
     return state.recall("target")
 
@@ -361,7 +333,8 @@ def _same_fleet(plan: Plan, revision: str, path: Path) -> None:
     if plan.revision != revision:
         message = f"{path} has changed since that run (revision {plan.revision}, now {revision})"
         raise InputError(
-            message, way_out="run `chainfleet deploy`: what exists is adopted, only the difference is done"
+            message,
+            way_out="run `chainfleet deploy FLEET`: what exists is adopted, only the difference is done",
         )
 
 

@@ -105,7 +105,7 @@ class _Exporter:
         self.outputs = dict(recorded_outputs(self.state, self.fleet.name))
         if not self.outputs:
             message = f"{self.state.root} knows of nothing that was deployed"
-            raise InputError(message, way_out="chainfleet deploy FLEET, or name its folder with --state")
+            raise InputError(message, way_out="`chainfleet deploy FLEET`, or name its folder with --state")
         self.collector = self._new_collector()
 
     def keep_up(self) -> None:

@@ -19,6 +19,8 @@ from chainfleet.runtime.operations import new_run_name, open_environment, scaled
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target, remember_target
 
+from .output import write
+
 _FINDINGS = ("matched", "held", "missing", "drifted", "ambiguous", "foreign")
 
 
@@ -72,7 +74,7 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     if drift and len(unknown) == len(drift):
         # A pipeline that looks into the wrong folder must not be told that all is well.
         message = f"{state.root} knows of nothing that was deployed"
-        way_out = "name its folder with --state; `chainfleet import` takes up what exists"
+        way_out = "name its folder with --state; `chainfleet import FLEET` takes up what exists"
         raise InputError(message, way_out=way_out)
     changed = [name for name, lines in drift.items() if lines]
     if as_json:
@@ -82,13 +84,17 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
         for line in drift[name] or ():
             typer.echo(f"{name}: {line}")
     if unknown:
-        typer.echo(f"not deployed from here: {', '.join(unknown)} (`chainfleet import` takes up what exists)")
+        write(
+            f"not deployed from here: {', '.join(unknown)} (`chainfleet import FLEET` takes up what exists)"
+        )
     verdict = (
-        f"{len(changed)} have drifted: `chainfleet deploy` puts them right" if changed else "as deployed"
+        f"{len(changed)} have drifted: `chainfleet deploy FLEET` puts them right"
+        if changed
+        else "as deployed"
     )
     compared = len(drift) - len(unknown)
     if compared:
-        typer.echo(f"{loaded.fleet.name}: {compared} regions compared, {verdict}")
+        write(f"{loaded.fleet.name}: {compared} regions compared, {verdict}")
     return 1 if changed else 0
 
 
@@ -146,9 +152,9 @@ def _print(reports: Mapping[str, RegionReport], workspace: Path, *, apply: bool)
     for name, report in reports.items():
         for _, found in report.found:
             if found.finding.value in ("drifted", "ambiguous", "foreign"):
-                typer.echo(f"{found.finding.value:<10} {name}: {found.address or found.id}: {found.detail}")
+                write(f"{found.finding.value:<10} {name}: {found.address or found.id}: {found.detail}")
         if report.problem:
-            typer.echo(f"{'refused':<10} {name}: {report.problem}")
+            write(f"{'refused':<10} {name}: {report.problem}")
     if not apply and any(f.finding.value == "matched" for r in reports.values() for _, f in r.found):
         blocks = workspace / "terraform" / "REGION" / "STAGE" / "chainfleet_adoption.tf.json"
         typer.echo(f"import blocks: {blocks}; `--apply` imports them")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,13 +34,17 @@ from .arguments import (
     WavesOpt,
     YesOpt,
 )
+from .besu import app as besu
 from .foresight_commands import add_foresight
 from .inventory_commands import add_inventory
+from .oracle import app as oracle
+from .output import guarded
 from .portal_command import add_portal
 from .steering_commands import add_steering
+from .words import CommandLine
 from .worker_command import add_worker
 
-app = typer.Typer(
+app = CommandLine(
     name="chainfleet",
     help="Deploys one Hyperledger Besu QBFT network to many cloud regions at once.\n\n"
     "Example: chainfleet deploy examples/chain-138.yaml --emulated --yes",
@@ -355,33 +358,12 @@ add_steering(app)
 add_inventory(app)
 add_portal(app)
 add_worker(app)
-
-
-def _mount_families() -> None:
-    """Add command families that live in modules of their own, only when one of them is asked for."""
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    first = words[0] if words else ""
-    if first == "besu":
-        from .besu import app as besu
-
-        app.add_typer(besu, name="besu")
-    elif first == "oracle":
-        from .oracle import app as oracle
-
-        app.add_typer(oracle, name="oracle")
-    else:
-        # Their helps alone, without importing what they need.
-        app.add_typer(
-            typer.Typer(), name="besu", help="Encode and check what identifies a Besu network, by hand."
-        )
-        app.add_typer(typer.Typer(), name="oracle", help="The oracle's relayer between chains.")
+app.add_typer(besu, name="besu")
+app.add_typer(oracle, name="oracle")
 
 
 def main() -> None:
     """Entry point."""
-    from .output import guarded
-
-    _mount_families()
     guarded(app)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from .arguments import EmulatedOpt, EnvFileOpt, FleetArg, MainnetOpt, StateOpt
+from .words import CommandLine
 
-app = typer.Typer(help="The oracle's relayer between chains.", no_args_is_help=True, rich_markup_mode=None)
+app = CommandLine(help="The oracle's relayer between chains.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command(
@@ -47,7 +48,7 @@ def relay(
     env_file: EnvFileOpt = None,
     allow_mainnet: MainnetOpt = False,
 ) -> None:
-    """Carry answered rounds from one chain to another, under the relayer's role.
+    """Carry answered rounds to another chain, under the relayer's role.
 
     This is a relayer that you trust, not CCIP: who holds its key decides what the target chain is told. It
     goes on from the target's latest round, however it ended before, and never submits a round twice.
@@ -82,7 +83,7 @@ def grant(
     env_file: EnvFileOpt = None,
     allow_mainnet: MainnetOpt = False,
 ) -> None:
-    """Make an account a relayer; the key has to be the contract's admin's."""
+    """Make an account a relayer. The key has to be the contract's admin's."""
     from chainfleet.runtime.targets import TargetOptions
 
     from .oracle_commands import run_grant

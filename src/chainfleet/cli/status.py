@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from chainfleet.runtime.targets import TargetOptions, load
 from chainfleet.scheduling.forecast.outlook import Interval, Straggler, late_lines, outlook_document
 
 from .leaving import forgotten_lines
+from .output import write
 from .summary import NETWORK, OUTDATED, failure_lines, network_outdated
 from .views import SYMBOLS
 
@@ -39,7 +41,7 @@ def run_status(path: Path, target: TargetOptions, run: str | None, *, as_json: b
     else:
         _print(document, view)
         for line in forgotten_lines(document["left_behind"], path):
-            typer.echo(line)
+            write(line)
     return 1 if document["failed"] else 0
 
 
@@ -99,52 +101,53 @@ def worst(states: list[TaskState]) -> TaskState:
 
 def _print(document: dict[str, Any], view: RunView) -> None:
     tasks = ", ".join(f"{count} {state}" for state, count in document["tasks"].items())
-    typer.echo(f"{document['run']}: {document['verdict']} after {document['elapsed_s']} s ({tasks})")
+    write(f"{document['run']}: {document['verdict']} after {document['elapsed_s']} s ({tasks})")
     phases = [
         phase.value for phase in Phase if any(phase.value in row for row in document["regions"].values())
     ]
     width = max(map(len, ("region", *document["regions"])))
-    typer.echo(f"{'region':<{width}}" + "".join(f"  {phase}" for phase in phases))
+    write(f"{'region':<{width}}" + "".join(f"  {phase}" for phase in phases))
     for region, row in document["regions"].items():
         cells = ((SYMBOLS[TaskState(row[phase])] if phase in row else "", len(phase)) for phase in phases)
         line = f"{region:<{width}}" + "".join(f"  {cell:^{wide}}" for cell, wide in cells)
-        typer.echo(line.rstrip())
+        write(line.rstrip())
     _print_outlook(document["outlook"])
     for gate in document["gates"]:
-        typer.echo(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve` decides")
+        write(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve FLEET` decides")
     for line in document["missing_workers"]:
-        typer.echo(f"⏸ {line}")
+        write(f"⏸ {line}")
     for line, way_out in failure_lines(document["failed"]):
-        typer.echo(f"✖ {line}")
+        write(f"✖ {line}")
         if way_out:
-            typer.echo(f"  way out: {way_out}")
+            write(f"  way out: {way_out}")
     network = document["network"]
     if document["network_outdated"]:
-        typer.echo(f"network: {OUTDATED}")
+        write(f"network: {OUTDATED}")
     elif network:
         peers = f"peers {network['peers_min']} to {network['peers_max']}"
-        typer.echo(
+        write(
             f"network: {network['ready']} of {network['validators']} validators ready, head {network['head']}, {peers}"
         )
-    typer.echo(_next(document, view), nl=False)
+    for line in _next(document, view):
+        write(line)
 
 
-def _next(document: dict[str, Any], view: RunView) -> str:
-    """What to do now, as a line of its own; empty where that is nothing."""
-    if view.finish is None:
-        holder = document["holder"]
-        if holder is not None:
-            return f"{holder} runs it\n"
-        return "not finished, and no process runs it: `chainfleet resume` goes on\n"
-    if view.finish.verdict is Verdict.CANCELLED:
-        return "`chainfleet resume` goes on from here\n"
-    return "`chainfleet retry` tries again what failed\n" if document["failed"] else ""
+def _next(document: dict[str, Any], view: RunView) -> Iterator[str]:
+    """What to do now, if anything."""
+    if view.finish is None and document["holder"] is not None:
+        yield f"{document['holder']} runs it"
+    elif view.finish is None:
+        yield "not finished, and no process runs it: `chainfleet resume FLEET` goes on"
+    elif view.finish.verdict is Verdict.CANCELLED:
+        yield "`chainfleet resume FLEET` goes on from here"
+    elif document["failed"]:
+        yield "`chainfleet retry FLEET` tries again what failed"
 
 
 def _print_outlook(outlook: dict[str, Any] | None) -> None:
     if outlook is None:
         return
     ends = Interval(outlook["low_s"], outlook["p50_s"], outlook["high_s"])
-    typer.echo(f"ends at {ends.text()} from its start, 8 of 10 times in that range")
+    write(f"ends at {ends.text()} from its start, 8 of 10 times in that range")
     for line in late_lines([Straggler(**late) for late in outlook["stragglers"]]).values():
-        typer.echo(f"late: {line}")
+        write(f"late: {line}")

@@ -25,11 +25,13 @@ from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load
 from chainfleet.scheduling.planning.selection import matches
 
+from .output import write
+
 
 def run_pause(path: Path, state: Path | None, reason: str) -> None:
     """Pause the deployment that runs."""
     who = _ask(path, state, PauseRequested(), reason)
-    _say("starts nothing new; `chainfleet resume` lets it go on", who)
+    _say("starts nothing new; `chainfleet resume FLEET` lets it go on", who)
 
 
 def run_drain(path: Path, state: Path | None) -> None:
@@ -62,7 +64,9 @@ def run_skip(path: Path, state: Path | None, task: str) -> None:
     plan = read_run(folder, name).plan
     if plan is None or all(known.id != task for known in plan.tasks):
         near = [known.id for known in plan.tasks if matches(known, task)] if plan else []
-        way_out = f"one at a time, e.g. {near[0]}" if near else "see `chainfleet plan --json` for the ids"
+        way_out = (
+            f"one at a time, e.g. {near[0]}" if near else "see `chainfleet plan FLEET --json` for the ids"
+        )
         raise InputError(f"the run has no task `{task}`", way_out=way_out)
     _say(f"takes {task} for done", _ask(path, state, SkipRequested(task)))
 
@@ -105,4 +109,4 @@ def _folder(path: Path, state: Path | None) -> tuple[StateFolder, str]:
 
 
 def _say(what: str, who: str | None) -> None:
-    typer.echo(f"{who} {what}")
+    write(f"{who} {what}")

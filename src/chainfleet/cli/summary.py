@@ -19,10 +19,11 @@ from chainfleet.runtime.report import critical_chain
 from chainfleet.scheduling.bounds import lower_bound
 from chainfleet.scheduling.forecast.outlook import Interval
 
+from .output import write
 from .views import first_line
 
 NETWORK = "verification/network/network"
-OUTDATED = "was verified before the last regions came up: `chainfleet verify` looks at it anew"
+OUTDATED = "was verified before the last regions came up: `chainfleet verify FLEET` looks at it anew"
 
 
 def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool) -> None:
@@ -31,39 +32,37 @@ def print_result(fleet: Fleet, result: RunResult, report: Path, *, as_json: bool
     if as_json:
         typer.echo(json.dumps(document, indent=1))
         return
-    typer.echo("")
-    typer.echo(
+    write("")
+    write(
         f"{document['verdict'].upper()}: {fleet.name}, {document['regions_succeeded']} of {document['regions']} regions"
     )
     if document["network_outdated"]:
-        typer.echo(f"  network       {OUTDATED}")
+        write(f"  network       {OUTDATED}")
     else:
         _print_network(document["network"])
     if document["round_equal"] is not None:
-        typer.echo(
+        write(
             f"  oracle        round read back on every chain, {'equal' if document['round_equal'] else 'NOT EQUAL'}"
         )
     changed = f"{document['changed']} changed, {document['unchanged']} already right"
-    typer.echo(
+    write(
         f"  tasks         {document['tasks']} in {document['attempts']} attempts, {document['retries']} retries; {changed}"
     )
-    typer.echo(
-        f"  duration      {document['duration_s']:.1f} s, {document['ratio']:.2f} × the lower bound ({document['bound_by']})"
-    )
-    typer.echo(f"  time          {_where(document)}")
+    write(f"  duration      {_duration(document)}")
+    write(f"  time          {_where(document)}")
     if document["forecast"] is not None:
-        typer.echo(f"  forecast      {_forecast_error(document['forecast'])}")
+        write(f"  forecast      {_forecast_error(document['forecast'])}")
     for line, way_out in failure_lines(document["failed"]):
-        typer.echo(f"  failed        {line}")
+        write(f"  failed        {line}")
         if way_out:
-            typer.echo(f"  way out       {way_out}")
+            write(f"  way out       {way_out}")
     if result.finish.reason:
-        typer.echo(f"  reason        {result.finish.reason}")
-    typer.echo(f"  report        {report}")
+        write(f"  reason        {result.finish.reason}")
+    write(f"  report        {report}")
     if result.finish.verdict is Verdict.CANCELLED:
-        typer.echo("  next          `chainfleet resume` goes on from here")
+        write("  next          `chainfleet resume FLEET` goes on from here")
     elif document["failed"]:
-        typer.echo("  next          `chainfleet retry` tries again what failed")
+        write("  next          `chainfleet retry FLEET` tries again what failed")
 
 
 def result_document(fleet: Fleet, result: RunResult, report: Path) -> dict[str, Any]:
@@ -150,6 +149,14 @@ def waiting(result: RunResult) -> dict[str, float]:
     return seconds
 
 
+def _duration(document: dict[str, Any]) -> str:
+    """How long it took; a run that was cancelled was never to take as long as all of it does at least."""
+    took = f"{document['duration_s']:.1f} s"
+    if document["verdict"] == Verdict.CANCELLED.value:
+        return took
+    return f"{took}, {document['ratio']:.2f} × the lower bound ({document['bound_by']})"
+
+
 def _forecast_error(forecast: dict[str, Any]) -> str:
     said = Interval(forecast["low_s"], forecast["p50_s"], forecast["high_s"]).text()
     off = f"{abs(forecast['error']):.0%} {'later' if forecast['error'] > 0 else 'sooner'}"
@@ -170,8 +177,8 @@ def _print_network(network: dict[str, Any]) -> None:
         return
     ready = f"{network['ready']} of {network['validators']} ready (quorum {network['quorum']})"
     peers = f"peers {network['peers_min']} to {network['peers_max']}"
-    typer.echo(f"  validators    {ready}, {peers}")
-    typer.echo(f"  head          block {network['head']}, advancing from {network['head_before']}")
+    write(f"  validators    {ready}, {peers}")
+    write(f"  head          block {network['head']}, advancing from {network['head_before']}")
     for chain, facts in network.get("contracts", {}).items():
         code = "code as built" if facts["code_equal"] else "CODE DIFFERS"
-        typer.echo(f"  contract      {chain}: {facts['address']} ({code})")
+        write(f"  contract      {chain}: {facts['address']} ({code})")

@@ -17,6 +17,8 @@ from chainfleet.runtime.operations import deployed_regions, task_environ
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target
 
+from .output import write
+
 if TYPE_CHECKING:
     from chainfleet.drivers.inventory.needs import Check
     from chainfleet.drivers.inventory.usage import Usage
@@ -70,12 +72,12 @@ def require_room(fleet: Fleet, environ: Mapping[str, str], state: StateFolder) -
     except (EnvironmentProblem, TaskFailed) as error:
         if isinstance(error, TaskFailed) and error.error_class is ErrorClass.AUTHORISATION:
             raise
-        typer.echo(f"usage could not be checked: {error}", err=True)
+        write(f"usage could not be checked: {error}", err=True)
         return
     if usage.failed:
         first = usage.failed[0]
         others = len({check.region for check in usage.failed}) - 1
-        more = f" (and {others} more regions: `chainfleet usage`)" if others else ""
+        more = f" (and {others} more regions: `chainfleet usage FLEET`)" if others else ""
         raise InputError(f"{_sentence(first)}{more}", way_out=_ways_out(first, usage))
 
 
@@ -113,7 +115,7 @@ def _print(fleet: Fleet, usage: Usage) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     typer.echo("")
     for check in (c for checks in usage.checks.values() for c in checks if c.way_out):
-        typer.echo(f"{check.verdict.value:<12} {check.region}: {check.what}: {check.way_out}")
+        write(f"{check.verdict.value:<12} {check.region}: {check.what}: {check.way_out}")
     for name, other in usage.instead.items():
         advice = f"take {other} instead" if other else "no reserve region has room"
         typer.echo(f"{'instead':<12} {name}: {advice}")

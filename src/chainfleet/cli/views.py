@@ -6,10 +6,11 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import (
     AttemptFailed,
     CancelRequested,
@@ -27,9 +28,10 @@ from chainfleet.runtime.coordinator import Coordinator
 from chainfleet.scheduling.forecast.outlook import late_lines
 
 from .output import let_go, tell
+from .words import as_typed
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 PLAIN_EVERY_S = 2.0
 LIVE_EVERY_S = 0.25
@@ -111,20 +113,8 @@ class PlainScreen(SilentScreen):
     def see(self, at: float, things: Sequence[Event | Command]) -> None:
         """Print trouble at once, progress now and then."""
         assert self._coordinator is not None
-        for thing in things:
-            if isinstance(thing, AttemptFailed):
-                self._line(
-                    f"{at:7.1f}s  ✖ {thing.task} attempt {thing.attempt} ({thing.error_class}): {first_line(thing.message)}"
-                )
-            elif isinstance(thing, StateChanged) and thing.state is TaskState.FAILED:
-                self._line(f"{at:7.1f}s  ✖ {thing.task} FAILED: {first_line(thing.reason)}")
-            elif isinstance(thing, Incident):
-                self._line(f"{at:7.1f}s  ! {thing.message}")
-            elif isinstance(thing, CancelRequested):
-                self._line(f"{at:7.1f}s  ■ {STOPPING}")
-            elif isinstance(thing, OpenGate) and self._coordinator.plan.policy.approval:
-                # Nothing else happens until somebody decides, so nothing else would be printed.
-                self._line(f"{at:7.1f}s  ⏸ {thing.task} waits for a person: `chainfleet approve` decides")
+        for line in _news(things, self._coordinator):
+            self._line(f"{at:7.1f}s  {line}")
         ended = any(isinstance(thing, Finish) for thing in things)
         if at >= self._next or ended:
             self._next = at + PLAIN_EVERY_S
@@ -141,7 +131,7 @@ class PlainScreen(SilentScreen):
 class LiveScreen(SilentScreen):
     """The region × phase matrix, redrawn four times a second at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
@@ -149,7 +139,7 @@ class LiveScreen(SilentScreen):
         self._regions: tuple[str, ...] = ()
         self._trouble: list[str] = []
         self._drawn = 0.0
-        self._live = Live(console=Console(highlight=False), auto_refresh=False, transient=False)
+        self._live = Live(console=console or Console(highlight=False), auto_refresh=False, transient=False)
 
     def attach(self, coordinator: Coordinator, fleet: Fleet) -> None:
         """Draw the first picture."""
@@ -158,15 +148,8 @@ class LiveScreen(SilentScreen):
 
     def see(self, at: float, things: Sequence[Event | Command]) -> None:
         """Redraw if it is time."""
-        for thing in things:
-            if isinstance(thing, AttemptFailed):
-                self._trouble.append(
-                    f"{at:6.1f}s {thing.task} ({thing.error_class}): {first_line(thing.message)}"
-                )
-            elif isinstance(thing, Incident):
-                self._trouble.append(f"{at:6.1f}s {thing.message}")
-            elif isinstance(thing, CancelRequested):
-                self._trouble.append(f"{at:6.1f}s {STOPPING}")
+        assert self._coordinator is not None
+        self._trouble += (f"{at:7.1f}s  {as_typed(line)}" for line in _news(things, self._coordinator))
         ended = any(isinstance(thing, Finish) for thing in things)
         if ended or time.monotonic() - self._drawn >= LIVE_EVERY_S:
             self._drawn = time.monotonic()
@@ -204,9 +187,9 @@ class LiveScreen(SilentScreen):
             row = states.get(region, {})
             table.add_row(region, *(_cell(row.get(phase)) for phase in phases))
         late = list(late_lines(self._coordinator.foresight.stragglers(at)).values())[:2]
-        trouble = [Text(line[:118], style="yellow") for line in (*self._trouble[-4:], *late)]
+        trouble = [_one_line(line, "yellow") for line in (*self._trouble[-4:], *late)]
         line = progress_line(self._coordinator, at)
-        doing = [Text(f"         {text[:109]}", style="dim") for text in self._coordinator.doing(2)]
+        doing = [_one_line(f"         {text}", "dim") for text in self._coordinator.doing(2)]
         return Group(table, Text(line, style="bold"), *doing, *trouble)
 
 
@@ -218,6 +201,13 @@ _STYLES = {
     TaskState.SKIPPED: "red",
     TaskState.CANCELLED: "magenta",
 }
+
+
+def _one_line(text: str, style: str) -> RenderableType:
+    """Cut where the terminal ends: a picture that grows and shrinks can't be read."""
+    from rich.text import Text
+
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _cell(state: TaskState | None) -> RenderableType:
@@ -236,6 +226,24 @@ _SHORT = {
     Phase.MONITORING: "monitoring",
     Phase.VERIFICATION: "verify",
 }
+
+
+def _news(things: Sequence[Event | Command], coordinator: Coordinator) -> Iterator[str]:
+    """A line for each thing that an operator must know at once."""
+    for thing in things:
+        if isinstance(thing, AttemptFailed) and thing.error_class is ErrorClass.CANCELLED:
+            yield f"■ {thing.task} attempt {thing.attempt}: {first_line(thing.message)}"
+        elif isinstance(thing, AttemptFailed):
+            yield f"✖ {thing.task} attempt {thing.attempt} ({thing.error_class}): {first_line(thing.message)}"
+        elif isinstance(thing, StateChanged) and thing.state is TaskState.FAILED:
+            yield f"✖ {thing.task} FAILED: {first_line(thing.reason)}"
+        elif isinstance(thing, Incident):
+            yield f"! {thing.message}"
+        elif isinstance(thing, CancelRequested):
+            yield f"■ {STOPPING}"
+        elif isinstance(thing, OpenGate) and coordinator.plan.policy.approval:
+            # Nothing else happens until somebody decides, so nothing else would be said.
+            yield f"⏸ {thing.task} waits for a person: `chainfleet approve FLEET` decides"
 
 
 def progress_line(coordinator: Coordinator, at: float) -> str:

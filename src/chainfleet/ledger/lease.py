@@ -126,7 +126,8 @@ class Lease:
                 host, pid, _ = row[0].split(":")
                 message = f"process {pid} on {host} is running this environment"
                 raise LeaseLost(
-                    message, way_out="wait until it ends or stop it; `chainfleet status` shows what it does"
+                    message,
+                    way_out="wait until it ends or stop it; `chainfleet status FLEET` shows what it does",
                 )
         return fence
 

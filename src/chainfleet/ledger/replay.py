@@ -97,5 +97,7 @@ def _play(records: Iterable[Record]) -> _Player:
 
 
 def _differs(record: Record, what: str) -> LedgerError:
-    way_out = "another version of chainfleet wrote it, or the log was changed; `chainfleet export` shows it"
+    way_out = (
+        "another version of chainfleet wrote it, or the log was changed; `chainfleet export FLEET` shows it"
+    )
     return LedgerError(f"record {record.seq} does not replay: {what}", way_out=way_out)

@@ -52,7 +52,7 @@ def ask(
     if needed:
         raise InputError(
             f"no process runs the environment in {state.root}",
-            way_out="`chainfleet status` shows how it stands",
+            way_out="`chainfleet status FLEET` shows how it stands",
         )
     return None
 

@@ -69,8 +69,8 @@ async def run_attempt(
             attempt.log(f"failed ({error.error_class}): {error}")
             return _failed(start, error), {}
         except asyncio.CancelledError:
-            attempt.log("cancelled")
-            return _failed(start, TaskFailed(ErrorClass.CANCELLED, "cancelled")), {}
+            attempt.log("cancelled: stopped while it ran")
+            return _failed(start, TaskFailed(ErrorClass.CANCELLED, "stopped while it ran")), {}
         except TimeoutError as error:
             late = TaskFailed(
                 ErrorClass.TIMEOUT, f"not done after {start.timeout_s:.0f} s", fingerprint="timeout"

@@ -291,7 +291,7 @@ class Coordinator:
         if task.cancelled():
             # The intent is recorded, so its end must be too.
             never_began = AttemptFailed(
-                start.task, start.attempt, ErrorClass.CANCELLED, "cancelled before it began"
+                start.task, start.attempt, ErrorClass.CANCELLED, "stopped before it began"
             )
             self._inbox.put_nowait((never_began, None))
         elif (error := task.exception()) is not None:

@@ -125,13 +125,13 @@ def read_records(
     """
     if not state.ledger.exists():
         raise InputError(
-            f"{state.root} has no ledger: nothing was deployed from here", way_out="chainfleet deploy FLEET"
+            f"{state.root} has no ledger: nothing was deployed from here", way_out="`chainfleet deploy FLEET`"
         )
     ledger = Ledger(state.ledger, fleet_name)
     try:
         runs = ledger.runs()
         if not runs:
-            raise InputError(f"{state.root} has no run yet", way_out="chainfleet deploy FLEET")
+            raise InputError(f"{state.root} has no run yet", way_out="`chainfleet deploy FLEET`")
         name = run or runs[-1]
         if name not in runs:
             raise InputError(f"no run `{name}`", way_out=f"known: {', '.join(runs[-5:])}")

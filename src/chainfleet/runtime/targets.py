@@ -156,6 +156,11 @@ def open_target(
         allow[Variable.ALLOW_MAINNET] = "1"
     if options.allow_destroy:
         allow[Variable.ALLOW_DESTROY] = "1"
+    if not emulated and options.faults is not None:
+        raise InputError(
+            f"--faults {options.faults}: a real cloud has faults of its own",
+            way_out="add --emulated, or leave it out",
+        )
     if not emulated:
         scale = options.time_scale or remembered.get("time_scale") or 1.0
         yield Target({**_env_file(options.env_file), **allow}, time_scale=scale)

@@ -183,5 +183,7 @@ def skip(engine: Engine, event: SkipRequested) -> None:
 def _task(engine: Engine, name: str) -> int:
     task = engine.graph.index.get(name)
     if task is None:
-        raise PlanError(f"the plan has no task {name}", way_out="see `chainfleet plan` for the ids")
+        raise PlanError(
+            f"the plan has no task {name}", way_out="see `chainfleet plan FLEET --json` for the ids"
+        )
     return task

@@ -77,7 +77,7 @@ def build_genesis(fleet: Fleet, validators: Sequence[str]) -> dict[str, Any]:
     if problems:
         raise InputError(
             f"the genesis would be wrong: {problems[0]}",
-            way_out="change the fleet's `network`; `chainfleet check` tells all that is wrong",
+            way_out="change the fleet's `network`; `chainfleet check FLEET` tells all that is wrong",
         )
     return genesis
 

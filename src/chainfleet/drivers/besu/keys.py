@@ -201,7 +201,7 @@ class KeyStore:
         if text is None:
             raise InputError(
                 f"there is no key of {validator.name} in {self._folder}",
-                way_out="run `chainfleet deploy` from where the keys were made, or restore that folder",
+                way_out="run `chainfleet deploy FLEET` from where the keys were made, or restore that folder",
             )
         if self._password is None:
             message = f"the key of {validator.name} is encrypted"

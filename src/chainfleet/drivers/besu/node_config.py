@@ -63,7 +63,7 @@ def node_options(fleet: Fleet, *, identity: str, p2p_host: str) -> dict[str, Val
     if problems:
         raise InputError(
             f"Besu {network.besu_version} would not start: {problems[0]}",
-            way_out="change the fleet's `network`; `chainfleet check` tells all that is wrong",
+            way_out="change the fleet's `network`; `chainfleet check FLEET` tells all that is wrong",
         )
     return options
 

@@ -30,7 +30,7 @@ def state_of(root: Root) -> states.State | None:
         raise TaskFailed(
             ErrorClass.CONFIGURATION,
             message,
-            way_out="restore it from a copy; what it lists is taken up again by `chainfleet import`",
+            way_out="restore it from a copy; what it lists is taken up again by `chainfleet import FLEET`",
         ) from error
 
 

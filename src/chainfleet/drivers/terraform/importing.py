@@ -110,7 +110,7 @@ class Importer:
         blocked = dependents(document, absent)
         ready = {address: place for address, place in imports.items() if without_key(address) not in blocked}
         if not ready:
-            return f"{min(imports)} depends on what is missing ({', '.join(absent)}): `chainfleet deploy` makes it"
+            return f"{min(imports)} depends on what is missing ({', '.join(absent)}): `chainfleet deploy FLEET` makes it"
         targets = [f"-target={address}" for address in ready]
         refused = finder.not_only_imports(await self._plan(attempt, root, finder, ready, targets))
         if not refused:

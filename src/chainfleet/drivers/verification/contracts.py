@@ -99,5 +99,5 @@ def _refuse_differences(found: Mapping[str, Mapping[str, Any]], answers: set[Rou
         raise TaskFailed(
             ErrorClass.CONFIGURATION,
             f"the chains tell different rounds ({told})",
-            way_out="start the relayer, or wait for it: `chainfleet oracle relay`; then `chainfleet verify`",
+            way_out="start the relayer, or wait for it: `chainfleet oracle relay FLEET --from … --to …`; then `chainfleet verify FLEET`",
         )

@@ -134,7 +134,7 @@ async def _check_metrics(attempt: Attempt, node: Node) -> None:
         raise TaskFailed(
             ErrorClass.CONFIGURATION,
             f"{node.name}: {other}",
-            way_out="`chainfleet besu restart` lets validators run what is configured",
+            way_out="`chainfleet besu restart FLEET` lets validators run what is configured",
             fingerprint="verification:version",
         )
     problem = problem_of(attempt.fleet, readings, expected_peers(attempt))
@@ -156,7 +156,7 @@ def _outputs(views: list[NodeView]) -> dict[str, Any]:
     }
 
 
-_LOOK = "`chainfleet status FLEET --live` shows the nodes; mend what is wrong, then `chainfleet verify`"
+_LOOK = "`chainfleet status FLEET --live` shows the nodes; mend what is wrong, then `chainfleet verify FLEET`"
 
 
 def _wrong(message: str, way_out: str = _LOOK) -> TaskFailed:

@@ -86,7 +86,7 @@ class DistributedExecutor:
         rows = await desk.ask(sql, (here, name))
         if rows:
             return decode(rows[0][0]), json.loads(rows[0][1] or "{}")
-        return _failed(start, ErrorClass.CANCELLED, "cancelled", "cancelled"), {}
+        return _failed(start, ErrorClass.CANCELLED, "stopped while it ran", "cancelled"), {}
 
     async def take_over(self) -> None:
         """Fence whatever a coordinator before this one handed out, and wait until nothing of it happens any more."""
