@@ -87,6 +87,7 @@ describe('verbs', () => {
       kind: 'deploy', mode: 'max', waves: '8,16', only: ['besu', 'uksouth'], ceilings: { besu: 4 }, approval: true, reason: '',
     })
     expect(commandOf(deploy, { mode: 'max', waves: '8,16' }, place)).toBe('chainfleet deploy /srv/dev/fleet.yaml --state /srv/dev --mode max --waves 8,16 --yes')
+    expect(commandOf(deploy, { approval: 'yes' }, place)).toBe('chainfleet deploy /srv/dev/fleet.yaml --state /srv/dev --approval --yes')
     expect(commandOf({ verb: 'start', environment: 'dev', kind: 'destroy' }, { confirm: 'dev' }, place)).toContain('destroy /srv/dev/fleet.yaml --state /srv/dev --confirm dev')
   })
 

@@ -58,7 +58,8 @@ export function browserWorld(framework: string): World {
       const timer = setTimeout(callback, ms)
       return () => clearTimeout(timer)
     },
-    copy: (text) => navigator.clipboard.writeText(text),
+    // Where the page is not secure there is no clipboard at all.
+    copy: async (text) => navigator.clipboard.writeText(text),
     save: (name, text, type) => {
       const link = document.createElement('a')
       link.href = URL.createObjectURL(new Blob([text], { type }))

@@ -27,6 +27,8 @@ import type { World } from './world'
 // Many things that change what may be done come together.
 const DETAIL_AFTER_MS = 150
 const ANNOUNCE_MS = 5000
+/** What no record of a ledger tells of: read anew whenever another page is opened. */
+const UNHEARD = ['access', 'audit', 'monitoring', 'region/', 'settings', 'tokens'] as const
 
 export interface Toast {
   readonly key: string
@@ -60,7 +62,7 @@ export class App implements Readable<ShellModel> {
   private snapshot: ShellModel | null = null
   private watched = ''
   private stopTick: (() => void) | null = null
-  private stopLooking: (() => void) | null = null
+  private readonly looking = new Set<string>()
   private toastCount = 0
   private detailAsked = false
   private toAnnounce = ''
@@ -141,6 +143,8 @@ export class App implements Readable<ShellModel> {
     this.watched = ''
     this.run = null
     this.overlay = null
+    this.editor.now = null
+    this.drafts.clear()
     this.feed.stop()
     this.resources.clear()
     this.stopTick?.()
@@ -243,6 +247,8 @@ export class App implements Readable<ShellModel> {
     this.announcing?.()
     this.announcing = null
     this.announcement = this.toAnnounce = ''
+    if (this.route.path[0] !== 'runs' || this.route.path[1] !== this.run?.run) this.playing = false
+    for (const name of UNHEARD) this.resources.refresh(name)
     this.world.focus('main')
   }
 
@@ -287,10 +293,7 @@ export class App implements Readable<ShellModel> {
     this.watched = environment.name
     this.feed.watch(environment.name, environment.head ?? 0, this.client.token, {
       records: (records) => this.take(records),
-      missed: () => {
-        this.resources.refresh('')
-        void this.run?.open()
-      },
+      missed: () => this.readAnew(),
     })
   }
 
@@ -301,6 +304,12 @@ export class App implements Readable<ShellModel> {
     this.run = new OpenRun(environment, run, this.client, this.touch)
     void this.run.open()
     return this.run
+  }
+
+  /** Everything that is on the page: some of it was missed, or could not be had. */
+  readAnew(): void {
+    this.resources.refresh('')
+    void this.run?.open()
   }
 
   private take(records: readonly EventView[]): void {
@@ -361,11 +370,14 @@ export class App implements Readable<ShellModel> {
 
   /** Read something anew every few seconds while its page is open. */
   every(ms: number, key: string): void {
-    if (this.stopLooking) return
+    if (this.looking.has(key)) return
+    this.looking.add(key)
     const path = this.route.path[0]
-    this.stopLooking = this.world.after(ms, () => {
-      this.stopLooking = null
-      if (this.route.path[0] === path && this.who) this.resources.refresh(key)
+    this.world.after(ms, () => {
+      this.looking.delete(key)
+      // The page that is open now may want the same, and could not ask as long as this one waited.
+      if (this.route.path[0] !== path) this.touch()
+      else if (this.who) this.resources.refresh(key)
     })
   }
 

@@ -16,6 +16,8 @@ const PLAY_STEPS = 400
 
 /** Run a request; what goes wrong is shown beside the form it came from. */
 async function attempt(app: App, form: string, work: () => Promise<void>): Promise<void> {
+  // Pressed twice is meant once: each press would be a key of its own to the server.
+  if (app.draft(form)['busy'] === 'yes') return
   app.setDraft(form, { problem: '', wayOut: '', faults: '', busy: 'yes' })
   try {
     await work()
@@ -28,7 +30,7 @@ async function attempt(app: App, form: string, work: () => Promise<void>): Promi
 }
 
 export function calls(app: App): Calls {
-  return { ...overlayCalls(app), ...runCalls(app), ...environmentCalls(app), ...accessCalls(app), nothing: () => undefined, refresh: () => app.resources.refresh('') }
+  return { ...overlayCalls(app), ...runCalls(app), ...environmentCalls(app), ...accessCalls(app), nothing: () => undefined, refresh: () => app.readAnew() }
 }
 
 function overlayCalls(app: App): Calls {

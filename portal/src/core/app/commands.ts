@@ -7,6 +7,8 @@ import { NAV } from './palette'
 /** Carries a command out; false if there is nothing for it here. */
 export function command(app: App, name: Command): boolean {
   if (!app.who && name !== 'close') return false
+  // What lies behind a dialog is not to be touched from it.
+  if (app.overlay && name !== 'close') return false
   const place = NAV.find((other) => other === name)
   if (place) {
     app.go(app.link([place]))
@@ -16,14 +18,14 @@ export function command(app: App, name: Command): boolean {
   switch (name) {
     case 'palette':
     case 'help':
-    case 'play':
-    case 'live':
-      if ((name === 'play' || name === 'live') && app.route.path[0] !== 'runs') return false
       app.dispatch({ do: 'call', name })
       return true
+    case 'play':
+    case 'live':
     case 'step-back':
     case 'step-on':
-      app.dispatch({ do: 'call', name: name === 'step-back' ? 'stepBack' : 'stepOn' })
+      if (app.route.path[0] !== 'runs' || !app.route.path[1]) return false
+      app.dispatch({ do: 'call', name: name === 'step-back' ? 'stepBack' : name === 'step-on' ? 'stepOn' : name })
       return true
     case 'search':
       app.world.focus('search')

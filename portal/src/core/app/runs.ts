@@ -22,6 +22,8 @@ export class OpenRun {
   matrix: Matrix | null = null
   detail: RunDetail | null = null
   problem: string = ''
+  /** Why its records are not to be had. */
+  recordsProblem: string = ''
   records: EventView[] | null = null
   /** The last records that came live, newest last. */
   readonly recent: EventView[] = []
@@ -42,6 +44,9 @@ export class OpenRun {
   /** Read the run; asked again meanwhile, only the last reading counts, and no record that came since is lost. */
   async open(): Promise<void> {
     const turn = ++this.turn
+    // Asked again because some were missed: those kept have a gap.
+    this.records = this.replayed = null
+    this.recordsProblem = ''
     this.buffer ??= []
     try {
       const detail = await this.client.call('getRun', { method: 'GET', path: this.path })
@@ -103,7 +108,7 @@ export class OpenRun {
 
   /** Every record of the run, for the scrubber and the list of events; loads once. */
   loadRecords(): void {
-    if (this.records || this.loadingRecords) return
+    if (this.records || this.loadingRecords || this.recordsProblem) return
     this.loadingRecords = true
     void this.readRecords().then((records) => {
       const last = records[records.length - 1]?.seq ?? 0
@@ -111,7 +116,8 @@ export class OpenRun {
       this.loadingRecords = false
       this.touch()
     }, (error: unknown) => {
-      this.problem = (error as Error).message
+      this.recordsProblem = (error as Error).message
+      this.loadingRecords = false
       this.touch()
     })
   }

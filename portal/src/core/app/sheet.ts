@@ -1,6 +1,7 @@
 /** The confirm sheet: what will be touched, why, and the same as a command line and as curl. */
 import { ApiError, localProblem } from '../api/client'
 import type { Block, Button, DialogModel, Field } from '../view/blocks'
+import { copyButton, modeOptions } from '../pages/parts'
 import type { App } from './app'
 import { commandOf, curlOf, keyed, ofToken, requestOf, type Place, type Verb } from './verbs'
 
@@ -100,10 +101,9 @@ function sheetBlocks(app: App, sheet: Sheet): Block[] {
   if (fields.length) blocks.push({ kind: 'form', key: FORM, label: titleOf(app, verb), fields, buttons: [], submit: { do: 'call', name: 'confirm' } })
   const request = requestOf(verb, draft)
   const command = commandOf(verb, draft, placeOf(app, verb))
-  const copy = (text: string): Button => ({ key: 'copy', label: t('copy'), icon: 'copy', act: { do: 'call', name: 'copy', args: [text] } })
-  if (command) blocks.push({ kind: 'code', key: 'cli', label: t('sheet.command'), text: command, copy: copy(command) })
+  if (command) blocks.push({ kind: 'code', key: 'cli', label: t('sheet.command'), text: command, copy: copyButton(app, command) })
   const curl = curlOf(request, app.world.origin, keyed(verb) ? sheet.key : '')
-  blocks.push({ kind: 'code', key: 'curl', label: t('sheet.curl'), text: curl, copy: copy(curl) })
+  blocks.push({ kind: 'code', key: 'curl', label: t('sheet.curl'), text: curl, copy: copyButton(app, curl) })
   return blocks
 }
 
@@ -144,9 +144,8 @@ function fieldsOf(app: App, verb: Verb): Field[] {
     return [text('confirm', t('sheet.typeName', { name }), { required: true, wide: true, mono: true }), reason]
   }
   if (verb.kind === 'verify') return [reason]
-  const modes = ['', 'ultra', 'max', 'standard', 'sequential'].map((value) => ({ value, label: value || t('sheet.asDeclared') }))
   return [
-    text('mode', t('mode'), { type: 'select', options: modes }),
+    text('mode', t('mode'), { type: 'select', options: modeOptions(app) }),
     text('waves', t('waves'), { placeholder: '25%,75%', hint: t('waves.hint') }),
     text('only', t('only'), { placeholder: 'besu northeurope' }),
     text('skip', t('skip.label'), { placeholder: 'monitoring' }),

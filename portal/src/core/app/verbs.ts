@@ -106,6 +106,7 @@ function policyWords(draft: Draft): string[] {
   for (const name of list(draft['only'])) words.push('--only', name)
   for (const name of list(draft['skip'])) words.push('--skip', name)
   for (const [phase, count] of Object.entries(ceilingsOf(draft['ceilings']))) words.push('--ceiling', `${phase}=${count}`)
+  if (draft['approval'] === 'yes') words.push('--approval')
   return words
 }
 

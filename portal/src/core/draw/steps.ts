@@ -2,7 +2,7 @@
  * The graph of a plan, drawn by steps: 24 twins in 24 regions are one box with a count. Layers are the longest path,
  * the order within a layer lessens crossings (two sweeps of barycentres). Pure.
  */
-import type { Phase, PlanNode, TaskState } from '../api/types'
+import type { Phase, PlanNode } from '../api/types'
 import { actionOf } from '../model/matrix'
 
 export interface StepNode {
@@ -112,5 +112,3 @@ function arrange(keys: string[], layer: Map<string, number>, before: Map<string,
   }
   return layers.flat()
 }
-
-export type StateCounts = Partial<Record<TaskState, number>>

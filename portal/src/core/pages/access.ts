@@ -2,7 +2,7 @@
 import type { AccessView, TokenView } from '../api/types'
 import type { App } from '../app/app'
 import type { Block, Field, PageModel } from '../view/blocks'
-import { forbidden } from './parts'
+import { copyButton, forbidden, refusal } from './parts'
 
 export function accessPage(app: App): PageModel {
   const { t, words } = app
@@ -23,7 +23,7 @@ export function accessPage(app: App): PageModel {
   }
   if (!admin) return { title: t('nav.access'), heading: t('nav.access'), crumbs: [], buttons: [], blocks: [...blocks, forbidden(app, 'admin')] }
   const secret = app.resources.peek<string>('secret')
-  if (secret) blocks.push({ kind: 'notice', key: 'secret', tone: 'good', title: t('access.secret'), text: secret, buttons: [{ key: 'copy', label: t('copy'), icon: 'copy', act: { do: 'call', name: 'copy', args: [secret] } }] })
+  if (secret) blocks.push({ kind: 'notice', key: 'secret', tone: 'good', title: t('access.secret'), text: secret, buttons: [copyButton(app, secret)] })
   blocks.push(tokenForm(app), tokenTable(app, tokens))
   return { title: t('nav.access'), heading: t('nav.access'), crumbs: [], buttons: [], blocks }
 }
@@ -37,8 +37,7 @@ function tokenForm(app: App): Block {
     { key: 'days', label: t('access.days'), type: 'number', value: draft['days'] ?? '30' },
   ]
   const act = { do: 'call' as const, name: 'createToken' }
-  const problem: Block[] = draft['problem'] ? [{ kind: 'notice', key: 'problem', tone: 'bad', title: draft['problem'], text: '', buttons: [] }] : []
-  return { kind: 'section', key: 'new-token', size: 'full', title: t('access.new'), hint: t('access.newHint'), buttons: [], blocks: [...problem, { kind: 'form', key: 'token', label: t('access.new'), fields, submit: act, buttons: [{ key: 'make', label: t('access.make'), tone: 'primary', act, disabled: !draft['name'] }] }] }
+  return { kind: 'section', key: 'new-token', size: 'full', title: t('access.new'), hint: t('access.newHint'), buttons: [], blocks: [...refusal(draft), { kind: 'form', key: 'token', label: t('access.new'), fields, submit: act, buttons: [{ key: 'make', label: t('access.make'), tone: 'primary', act, disabled: !draft['name'] }] }] }
 }
 
 function tokenTable(app: App, tokens: TokenView[] | undefined): Block {

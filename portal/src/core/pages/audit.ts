@@ -1,23 +1,23 @@
 /** Who did what, and who was denied; whether the chain of entries is whole. */
 import type { AuditCheck, AuditEntry } from '../api/types'
 import type { App } from '../app/app'
-import type { Block, Button, Field, PageModel } from '../view/blocks'
+import type { Block, Button, PageModel } from '../view/blocks'
 import { forbidden, loading } from './parts'
 
 export function auditPage(app: App): PageModel {
   const { t, words } = app
   app.environment()
   const page = { title: t('nav.audit'), heading: t('nav.audit'), crumbs: [] }
-  if (!app.may('audit') && !app.who?.permissions.includes('audit')) return { ...page, buttons: [], blocks: [forbidden(app, 'approver')] }
+  if (!app.who?.permissions.includes('audit')) return { ...page, buttons: [], blocks: [forbidden(app, 'approver')] }
   const { query } = app.route
-  const filter = { actor: query['actor'] ?? '', action: query['action'] ?? '', result: query['result'] ?? '' }
+  const filter = { actor: query['actor'] ?? '', result: query['result'] ?? '' }
   const list = app.use<AuditEntry[]>(`audit/${JSON.stringify(filter)}`, () => app.client.all<AuditEntry>({ method: 'GET', path: '/audit', query: { ...filter, limit: 200 } }, 1000))
   const check = app.use<AuditCheck>('audit-check', () => app.client.call('checkAudit', { method: 'GET', path: '/audit/check' }))
   const blocks: Block[] = []
-  if (check.data) blocks.push({ kind: 'notice', key: 'chain', tone: check.data.ok ? 'good' : 'bad', title: t(check.data.ok ? 'audit.whole' : 'audit.broken', { n: check.data.ok ? check.data.entries : (check.data.broken_at ?? 0) }), text: t('audit.head', { hash: check.data.head }), buttons: [] })
-  const search = (key: 'actor' | 'action', label: string): Field & { act: { do: 'query'; set: Record<string, string> } } => ({ key, label, type: 'search', value: filter[key], act: { do: 'query', set: { [key]: '*' } } })
+  if (check.problem) blocks.push(loading(app, check.problem.message))
+  else if (check.data) blocks.push({ kind: 'notice', key: 'chain', tone: check.data.ok ? 'good' : 'bad', title: t(check.data.ok ? 'audit.whole' : 'audit.broken', { n: check.data.ok ? check.data.entries : (check.data.broken_at ?? 0) }), text: t('audit.head', { hash: check.data.head }), buttons: [] })
   blocks.push({
-    kind: 'bar', key: 'audit-bar', label: t('filters'), buttons: [], search: search('actor', t('audit.actor')),
+    kind: 'bar', key: 'audit-bar', label: t('filters'), buttons: [], search: { key: 'actor', label: t('audit.actor'), type: 'search', value: filter.actor, act: { do: 'query', set: { actor: '*' } } },
     choices: [{ key: 'result', label: t('audit.result'), value: filter.result, options: ['', 'done', 'denied', 'failed'].map((value) => ({ value, label: value ? t(`audit.${value}` as 'audit.done') : t('only.all') })), act: { do: 'query', set: { result: '*' } } }],
   })
   blocks.push(list.data ? {

@@ -3,6 +3,7 @@ import type { EnvironmentDetail } from '../api/types'
 import type { App } from '../app/app'
 import { get, shown, type Json } from '../model/merge'
 import type { Block, Button, Field, TableRow } from '../view/blocks'
+import { copyButton } from './parts'
 
 interface FormField {
   readonly path: string
@@ -67,7 +68,7 @@ function factBlocks(app: App, environment: EnvironmentDetail, fleet: Environment
     : []
   return [
     { kind: 'facts', key: 'fleet', items: [...items, { label: t('target'), value: environment.target.emulated ? t('target.emulated') : t('target.real') }] },
-    { kind: 'code', key: 'command', label: t('sheet.command'), text: environment.command, copy: { key: 'copy', label: t('copy'), icon: 'copy', act: { do: 'call', name: 'copy', args: [environment.command] } } },
+    { kind: 'code', key: 'command', label: t('sheet.command'), text: environment.command, copy: copyButton(app, environment.command) },
   ]
 }
 

@@ -3,7 +3,7 @@ import type { EnvironmentDetail, EnvironmentSummary } from '../api/types'
 import type { App } from '../app/app'
 import type { Block, Button, Field, PageModel, TableRow, Tone } from '../view/blocks'
 import { editor } from './editor'
-import { loading, noEnvironment, verbButton, verdictTone } from './parts'
+import { loading, noEnvironment, refusal, verbButton, verdictLabel, verdictTone } from './parts'
 import { revisions } from './revisions'
 import { clone, rehearsal } from './trying'
 
@@ -44,8 +44,8 @@ function environmentRow(app: App, environment: EnvironmentSummary): TableRow {
       { text: environment.name, href: app.link(['environments', environment.name, 'form'], { env: environment.name }) },
       { text: '', badge: { text: mark, tone: environment.archived ? 'neutral' : lock ? 'ask' : healthTone(environment.health ?? 'unknown') } },
       { text: fleet ? t('sheet.regions', { regions: fleet.regions.length, validators: fleet.validators }) : '—' }, { text: environment.target.emulated ? t('target.emulated') : (fleet?.clouds ?? []).join(', ') },
-      { text: String(environment.revision), align: 'end' }, run ? { text: '', badge: { text: words.word(`verdict.${run.verdict ?? run.state}`, run.verdict ?? run.state), tone: verdictTone(run.verdict) }, hint: run.run } : { text: t('runs.none') },
-      { text: '', bars: bars.map((bar) => ({ height: bar.elapsed_s / longest, tone: verdictTone(bar.verdict), title: `${bar.run}: ${bar.verdict}` })) },
+      { text: String(environment.revision), align: 'end' }, run ? { text: '', badge: { text: verdictLabel(app, run.verdict ?? run.state), tone: verdictTone(run.verdict) }, hint: run.run } : { text: t('runs.none') },
+      { text: '', bars: bars.map((bar) => ({ height: bar.elapsed_s / longest, tone: verdictTone(bar.verdict), title: `${bar.run}: ${verdictLabel(app, bar.verdict)}` })) },
     ],
   }
 }
@@ -55,7 +55,6 @@ function newPage(app: App): PageModel {
   const draft = app.draft('new')
   const template = app.use('template', () => app.client.call('getFleetTemplate', { method: 'GET', path: '/fleets/template', query: { name: 'my-fleet' } }))
   const document = draft['document'] ?? template.data?.document ?? ''
-  const problem = draft['problem']
   const fields: Field[] = [
     { key: 'name', label: t('env.name'), type: 'text', value: draft['name'] ?? '', required: true, hint: t('env.nameHint') },
     { key: 'emulated', label: t('target.emulatedLong'), type: 'check', value: draft['emulated'] ?? '' },
@@ -67,7 +66,7 @@ function newPage(app: App): PageModel {
     blocks: [{
       kind: 'section', key: 'new', size: 'full', title: t('env.new'), hint: t('env.newHint'), buttons: [],
       blocks: [
-        ...(problem ? [{ kind: 'notice' as const, key: 'problem', tone: 'bad' as const, title: problem, text: draft['wayOut'] ?? '', buttons: [] }] : []),
+        ...refusal(draft),
         { kind: 'form', key: 'new', label: t('env.new'), fields, submit: { do: 'call', name: 'createEnvironment' }, buttons: [{ key: 'create', label: t('env.create'), tone: 'primary', act: { do: 'call', name: 'createEnvironment' }, disabled: !draft['name'] }] },
       ],
     }],

@@ -11,10 +11,8 @@ function tailOf(app: App, open: OpenRun, task: string, attempt: string, query: s
   const key = [open.environment, open.run, task, attempt, query].join(' ')
   const known = tails.get(app)
   if (known?.key === key) return known.tail
-  known?.tail.stop()
   const tail = new LogTail(app, `/environments/${open.environment}/runs/${open.run}`, { task, ...(attempt ? { attempt } : {}), ...(query ? { query } : {}) })
   tails.set(app, { key, tail })
-  tail.start()
   return tail
 }
 

@@ -1,22 +1,23 @@
 /** What the living network says of itself, with plots. */
-import type { MonitoringHistory } from '../api/types'
+import type { MonitoringHistory, MonitoringSample } from '../api/types'
 import type { App } from '../app/app'
-import type { Block, PageModel, Stat, Tone } from '../view/blocks'
+import type { Words } from '../i18n'
+import type { Block, PageModel, Stat } from '../view/blocks'
 import { monitoring } from './now'
-import { loading, noEnvironment } from './parts'
+import { alertItems, loading, withoutEnvironment } from './parts'
 
 export function monitoringPage(app: App): PageModel {
   const { t, words } = app
   const environment = app.environment()
   const page = { title: t('nav.monitoring'), heading: t('nav.monitoring'), crumbs: [], buttons: [{ key: 'again', label: t('monitoring.now'), icon: 'retry' as const, act: { do: 'call' as const, name: 'sample' } }] }
-  if (!environment) return { ...page, buttons: [], blocks: [app.environments().data ? noEnvironment(app) : loading(app, app.environments().problem?.message)] }
-  const sample = monitoring(app, environment.name)
+  if (!environment) return { ...page, buttons: [], blocks: [withoutEnvironment(app)] }
+  const { data: sample, problem } = monitoring(app, environment.name)
   const history = app.use<MonitoringHistory>(`monitoring-history/${environment.name}`, () => app.client.call('getMonitoringHistory', { method: 'GET', path: `/environments/${environment.name}/monitoring/history`, query: { seconds: 3600, points: 240 } }))
   app.every(5000, 'monitoring')
-  if (!sample) return { ...page, blocks: [loading(app, app.use(`monitoring/${environment.name}`, () => Promise.reject(new Error())).problem?.message)] }
+  if (!sample) return { ...page, blocks: [loading(app, problem?.message)] }
   if (sample.state === 'never') return { ...page, blocks: [{ kind: 'empty', key: 'never', title: t('monitoring.never'), text: t('monitoring.neverText'), code: '', buttons: [] }] }
   const network = sample.network
-  const value = (number: number | null | undefined): string => (number == null ? '—' : words.number(number))
+  const value = known(words)
   const stats: Stat[] = network
     ? [
         { key: 'head', label: t('monitoring.head'), value: value(network.head), hint: network.head_age_s == null ? '' : t('monitoring.age', { time: words.duration(network.head_age_s) }), tone: 'neutral' },
@@ -29,7 +30,7 @@ export function monitoringPage(app: App): PageModel {
   const blocks: Block[] = []
   if (sample.state !== 'live') blocks.push({ kind: 'notice', key: 'state', tone: 'warn', title: t(`monitoring.${sample.state === 'unreachable' ? 'unreachable' : 'stale'}`), text: sample.problem || (sample.wall ? t('monitoring.since', { when: words.dateTime(sample.wall * 1000) }) : ''), buttons: [] })
   if (stats.length) blocks.push({ kind: 'stats', key: 'network', items: stats })
-  blocks.push(...plots(app, history.data, history.problem?.message), regionHealth(app, sample.regions ?? []), oracles(app, sample.oracle ?? []), limits(app, sample.limits ?? []), alerts(app, sample.alerts ?? []))
+  blocks.push(...plots(app, history.data, history.problem?.message), regionHealth(app, sample.regions ?? []), oracles(app, sample.oracle ?? []), limits(app, sample.limits ?? []), alerts(app, sample.alerts))
   return { ...page, blocks }
 }
 
@@ -46,11 +47,11 @@ function plots(app: App, history: MonitoringHistory | undefined, problem: string
   return [plot('head', t('monitoring.head')), plot('head_age_s', t('monitoring.headAge')), plot('answering', t('monitoring.answering')), plot('peers_min', t('monitoring.peers'))]
 }
 
-type Sample = NonNullable<ReturnType<typeof monitoring>>
+const known = (words: Words) => (number: number | null | undefined): string => (number == null ? '—' : words.number(number))
 
-function regionHealth(app: App, regions: NonNullable<Sample['regions']>): Block {
+function regionHealth(app: App, regions: NonNullable<MonitoringSample['regions']>): Block {
   const { t, words } = app
-  const value = (number: number | null | undefined): string => (number == null ? '—' : words.number(number))
+  const value = known(words)
   return {
     kind: 'section', key: 'regions', size: 'main', title: t('nav.regions'), hint: '', buttons: [],
     blocks: [{
@@ -66,7 +67,7 @@ function regionHealth(app: App, regions: NonNullable<Sample['regions']>): Block 
   }
 }
 
-function oracles(app: App, feeds: NonNullable<Sample['oracle']>): Block {
+function oracles(app: App, feeds: NonNullable<MonitoringSample['oracle']>): Block {
   const { t, words } = app
   return {
     kind: 'section', key: 'oracle', size: 'side', title: t('monitoring.oracle'), hint: '', buttons: [],
@@ -77,7 +78,7 @@ function oracles(app: App, feeds: NonNullable<Sample['oracle']>): Block {
   }
 }
 
-function limits(app: App, list: NonNullable<Sample['limits']>): Block {
+function limits(app: App, list: NonNullable<MonitoringSample['limits']>): Block {
   const { t, words } = app
   return {
     kind: 'section', key: 'limits', size: 'half', title: t('limits.title'), hint: t('limits.headroomHint'), buttons: [],
@@ -88,11 +89,10 @@ function limits(app: App, list: NonNullable<Sample['limits']>): Block {
   }
 }
 
-function alerts(app: App, list: NonNullable<Sample['alerts']>): Block {
+function alerts(app: App, list: MonitoringSample['alerts'] | undefined): Block {
   const { t } = app
-  const tone = (severity: string): Tone => (severity === 'critical' ? 'bad' : severity === 'warning' ? 'warn' : 'quiet')
   return {
     kind: 'section', key: 'alerts', size: 'half', title: t('monitoring.alerts'), hint: '', buttons: [],
-    blocks: [{ kind: 'items', key: 'alerts', label: t('monitoring.alerts'), empty: t('monitoring.noAlerts'), items: list.map((alert) => ({ key: `${alert.name} ${alert.region ?? ''}`, tone: tone(alert.severity), title: alert.name, text: alert.text, meta: alert.region ? [alert.region] : [], buttons: [] })) }],
+    blocks: [{ kind: 'items', key: 'alerts', label: t('monitoring.alerts'), empty: t('monitoring.noAlerts'), items: alertItems(list) }],
   }
 }

@@ -1,22 +1,22 @@
 /** Now: is anything wrong, where, why, what to do. */
 import type { EnvironmentSummary, MonitoringSample } from '../api/types'
 import type { App } from '../app/app'
+import type { Resource } from '../app/resources'
 import type { OpenRun } from '../app/runs'
 import { nightPath, place } from '../draw/earth'
-import type { Block, Item, PageModel } from '../view/blocks'
-import { attention, lead, loading, matrixBlock, noEnvironment, opening, regionFacts, runButtons, runNow, stats, TONES, verbButton } from './parts'
+import type { Block, PageModel } from '../view/blocks'
+import { alertItems, attention, lead, matrixBlock, opening, regionFacts, runButtons, runNow, stats, TONES, verbButton, withoutEnvironment } from './parts'
 
 export function nowPage(app: App): PageModel {
   const { t } = app
-  const list = app.environments()
   const environment = app.environment()
   const page = { title: t('nav.now'), heading: environment ? environment.name : t('nav.now'), crumbs: [], buttons: [] }
-  if (!environment) return { ...page, blocks: [list.data ? noEnvironment(app) : loading(app, list.problem?.message)] }
+  if (!environment) return { ...page, blocks: [withoutEnvironment(app)] }
   if (!environment.run) return { ...page, blocks: noRun(app, environment) }
   const open = app.openRun(environment.run.run)
   if (!open.model || !open.matrix) return { ...page, blocks: [opening(app, open)] }
   const insight = open.insight(app.world.now(), runNow(app, open.model))
-  const items = [...attention(app, open, insight), ...alertItems(app, environment.name)]
+  const items = [...attention(app, open, insight), ...alertItems(monitoring(app, environment.name).data?.alerts, app.link(['monitoring']))]
   const failed = open.model.counts.failed
   return {
     title: failed ? t('title.failed', { n: failed, name: environment.name }) : `${t('nav.now')} · ${environment.name}`,
@@ -74,14 +74,6 @@ export function mapBlock(app: App, open: OpenRun): Block {
   return { kind: 'panel', key: 'map', panel: 'map', label: app.t('map.label', { n: points.length }), input: { points, night: nightPath(Math.floor(now / 600_000) * 600_000) } }
 }
 
-export function monitoring(app: App, environment: string): MonitoringSample | undefined {
-  return app.use(`monitoring/${environment}`, () => app.client.call('getMonitoring', { method: 'GET', path: `/environments/${environment}/monitoring` })).data
-}
-
-function alertItems(app: App, environment: string): Item[] {
-  const sample = monitoring(app, environment)
-  return (sample?.alerts ?? []).map((alert) => ({
-    key: `alert ${alert.name} ${alert.region ?? ''}`, tone: alert.severity === 'critical' ? 'bad' as const : alert.severity === 'warning' ? 'warn' as const : 'quiet' as const,
-    title: alert.name, text: alert.text, meta: alert.region ? [alert.region] : [], href: app.link(['monitoring']), buttons: [],
-  }))
+export function monitoring(app: App, environment: string): Resource<MonitoringSample> {
+  return app.use(`monitoring/${environment}`, () => app.client.call('getMonitoring', { method: 'GET', path: `/environments/${environment}/monitoring` }))
 }

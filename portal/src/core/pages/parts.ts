@@ -1,6 +1,7 @@
 /** Parts that several pages share: the sentence, the matrix, what wants attention, gates. */
-import type { Phase, RegionFacts, RunAction, TaskState } from '../api/types'
+import type { MonitoringSample, Phase, RegionFacts, RunAction, TaskState } from '../api/types'
 import type { App } from '../app/app'
+import type { Resource } from '../app/resources'
 import type { Insight, OpenRun } from '../app/runs'
 import type { Verb } from '../app/verbs'
 import { localTime } from '../draw/earth'
@@ -20,10 +21,10 @@ export const TONES: Record<TaskState, Tone> = {
 export const verdictTone = (verdict: string | null | undefined): Tone =>
   verdict === 'succeeded' ? 'good' : verdict === 'failed' ? 'bad' : verdict === 'degraded' ? 'warn' : verdict === 'cancelled' ? 'neutral' : 'busy'
 
-export function regionFacts(app: App): Map<string, RegionFacts> {
-  const { data } = app.use('regions', () => app.client.all<RegionFacts>({ method: 'GET', path: '/regions', query: { limit: 500 } }))
-  return byName(data)
-}
+export const regionList = (app: App): Resource<RegionFacts[]> =>
+  app.use('regions', () => app.client.all<RegionFacts>({ method: 'GET', path: '/regions', query: { limit: 500 } }))
+
+export const regionFacts = (app: App): Map<string, RegionFacts> => byName(regionList(app).data)
 
 const byName = memo((facts: RegionFacts[] | undefined) => new Map((facts ?? []).map((region) => [region.name, region])))
 
@@ -181,7 +182,7 @@ const matrixText = memo((words: Words, environment: string, run: string, selecte
     },
     cellName: (row, cell) => {
       if (cell.state === null) return words.t('matrix.nothing')
-      const parts = [row.region ?? words.t('network'), cell.step.replace('/', ' '), words.t(`state.${cell.state}`)]
+      const parts = [row.region ?? words.t('network'), words.word(`step.${cell.step}`, cell.step.split('/')[1] ?? cell.step), words.t(`state.${cell.state}`)]
       if (cell.seconds !== null) parts.push(words.duration(cell.seconds))
       if (cell.total > 1) parts.push(words.t('matrix.of', { done: cell.done, total: cell.total }))
       if (cell.attempts > 1) parts.push(words.t('matrix.attempt', { n: cell.attempts }))
@@ -278,6 +279,33 @@ export const opening = (app: App, open: OpenRun): Block => {
 export function loading(app: App, problem: string | undefined): Block {
   if (problem) return { kind: 'notice', key: 'problem', tone: 'bad', title: app.t('problem'), text: problem, buttons: [{ key: 'again', label: app.t('again'), icon: 'retry', act: { do: 'call', name: 'refresh' } }] }
   return { kind: 'empty', key: 'loading', title: app.t('loading'), text: '', code: '', buttons: [] }
+}
+
+/** What went wrong with what a form asked for, and the way out. */
+export function refusal(draft: Readonly<Record<string, string>>): Block[] {
+  return draft['problem'] ? [{ kind: 'notice', key: 'problem', tone: 'bad', title: draft['problem'], text: draft['wayOut'] ?? '', buttons: [] }] : []
+}
+
+/** A page that needs an environment, without one. */
+export function withoutEnvironment(app: App): Block {
+  const list = app.environments()
+  return list.data ? noEnvironment(app) : loading(app, list.problem?.message)
+}
+
+export const copyButton = (app: App, text: string): Button => ({ key: 'copy', label: app.t('copy'), icon: 'copy', act: { do: 'call', name: 'copy', args: [text] } })
+
+const MODES = ['', 'ultra', 'max', 'standard', 'sequential'] as const
+
+export const modeOptions = (app: App): { value: string; label: string }[] => MODES.map((value) => ({ value, label: value || app.t('sheet.asDeclared') }))
+
+export const verdictLabel = (app: App, verdict: string): string => app.words.word(`verdict.${verdict}`, verdict)
+
+/** What the monitoring warns of. */
+export function alertItems(alerts: MonitoringSample['alerts'] | undefined, href = ''): Item[] {
+  return (alerts ?? []).map((alert) => ({
+    key: `alert ${alert.name} ${alert.region ?? ''}`, tone: alert.severity === 'critical' ? 'bad' : alert.severity === 'warning' ? 'warn' : 'quiet',
+    title: alert.name, text: alert.text, meta: alert.region ? [alert.region] : [], buttons: [], ...(href ? { href } : {}),
+  }))
 }
 
 export function runButtons(app: App, open: OpenRun): Button[] {

@@ -4,21 +4,23 @@ import type { App } from '../app/app'
 import { localTime } from '../draw/earth'
 import { PHASES } from '../model/matrix'
 import type { PageModel } from '../view/blocks'
-import { loading, phaseLabel, regionFacts, verdictTone } from './parts'
+import { loading, phaseLabel, regionList, verdictLabel, verdictTone } from './parts'
 
 export function regionsPage(app: App): PageModel {
   const { t, words } = app
   const name = app.route.path[1]
   if (name) return regionPage(app, name)
-  const facts = [...regionFacts(app).values()]
+  const own = new Set((app.environment()?.fleet?.regions ?? []).map((region) => region.name))
+  const page = { title: t('nav.regions'), heading: t('nav.regions'), crumbs: [], buttons: [] }
+  const { data: facts, problem } = regionList(app)
+  if (!facts) return { ...page, blocks: [loading(app, problem?.message)] }
   const search = (app.route.query['q'] ?? '').toLowerCase()
   const continent = app.route.query['continent'] ?? ''
   const continents = [...new Set(facts.map((region) => region.continent ?? ''))].filter(Boolean).sort()
-  const own = new Set((app.environment()?.fleet?.regions ?? []).map((region) => region.name))
   const mine = app.route.query['own'] === 'yes'
   const found = facts.filter((region) => `${region.name} ${region.display_name}`.toLowerCase().includes(search) && (!continent || region.continent === continent) && (!mine || own.has(region.name)))
   return {
-    title: t('nav.regions'), heading: t('nav.regions'), crumbs: [], buttons: [],
+    ...page,
     blocks: [
       {
         kind: 'bar', key: 'regions-bar', label: t('filters'),
@@ -29,7 +31,7 @@ export function regionsPage(app: App): PageModel {
       {
         kind: 'section', key: 'regions', size: 'full', title: t('regions.count', { n: found.length }), hint: '', buttons: [],
         blocks: [{
-          kind: 'table', key: 'regions', caption: t('nav.regions'), empty: facts.length ? t('noMatch') : t('loading'),
+          kind: 'table', key: 'regions', caption: t('nav.regions'), empty: t('noMatch'),
           columns: [{ key: 'name', label: t('region') }, { key: 'id', label: t('regions.id') }, { key: 'cloud', label: t('cloud') }, { key: 'continent', label: t('continent') }, { key: 'zones', label: t('zones'), align: 'end' }, { key: 'local', label: t('localTime') }, { key: 'in', label: t('regions.in') }],
           rows: found.map((region) => {
             const local = localTime(app.now(), region.time_zone ?? '', words.locale)
@@ -68,7 +70,7 @@ function regionPage(app: App, name: string): PageModel {
           columns: [{ key: 'run', label: t('run') }, { key: 'verdict', label: t('state') }, ...PHASES.map((phase) => ({ key: phase, label: phaseLabel(app, phase), align: 'end' as const })), { key: 'errors', label: t('regions.errors') }],
           rows: (region.history ?? []).map((past) => ({
             key: `${past.environment}/${past.run}`, cells: [
-              { text: past.run, mono: true, href: app.link(['runs', past.run, 'matrix'], { env: past.environment, region: name }) }, { text: '', badge: { text: words.word(`verdict.${past.verdict}`, past.verdict), tone: verdictTone(past.verdict) } },
+              { text: past.run, mono: true, href: app.link(['runs', past.run, 'matrix'], { env: past.environment, region: name }) }, { text: '', badge: { text: verdictLabel(app, past.verdict), tone: verdictTone(past.verdict) } },
               ...PHASES.map((phase) => ({ text: past.phases[phase] === undefined ? '—' : words.duration(past.phases[phase]!), align: 'end' as const })), { text: past.errors.join('; ') },
             ],
           })),

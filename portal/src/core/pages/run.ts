@@ -5,7 +5,7 @@ import type { Matrix } from '../model/matrix'
 import { criticalPath } from '../model/insight'
 import { OVER, type RunModel } from '../model/run'
 import type { Block, Button, PageModel } from '../view/blocks'
-import { actVerb, allowed, attention, gateItems, lead, loading, matrixBlock, noEnvironment, opening, regionFacts, runButtons, runNow, stats, stepLabel, TABS, TONES, verbButton, type Tab } from './parts'
+import { actVerb, allowed, attention, gateItems, lead, loading, matrixBlock, opening, regionFacts, runButtons, runNow, stats, stepLabel, TABS, TONES, verbButton, withoutEnvironment, type Tab } from './parts'
 import { mapBlock } from './now'
 import { eventsTab, planTab } from './records'
 import { logBlocks } from './logs'
@@ -23,8 +23,7 @@ export function runPage(app: App): PageModel {
   const [, run = '', tabName = 'matrix'] = app.route.path
   const tab = TABS.find((name) => name === tabName) ?? 'matrix'
   const crumbs = [{ label: t('nav.runs'), href: app.link(['runs']) }]
-  const environments = app.environments()
-  if (!app.environment()) return { title: run, heading: run, crumbs, buttons: [], blocks: [environments.data ? noEnvironment(app) : loading(app, environments.problem?.message)] }
+  if (!app.environment()) return { title: run, heading: run, crumbs, buttons: [], blocks: [withoutEnvironment(app)] }
   const open = app.openRun(run)
   if (!open.model || !open.matrix) return { title: run, heading: run, crumbs, buttons: [], blocks: [opening(app, open)] }
   const moment = momentOf(app, open, open.model, open.matrix)
@@ -34,7 +33,7 @@ export function runPage(app: App): PageModel {
     title: failed ? t('title.failed', { n: failed, name: run }) : `${run} · ${t(`tab.${tab}`)}`,
     heading: run, crumbs,
     buttons: [...(moment.seq === null ? runButtons(app, open) : []), ...(app.world.framework === 'file' ? [] : [exportButton])],
-    blocks: [...head(app, open, moment), tabs(app, open, tab), scrubber(app, open), ...tabBlocks(app, open, moment, tab)],
+    blocks: [...unread(app, open), ...head(app, open, moment), tabs(app, open, tab), scrubber(app, open), ...tabBlocks(app, open, moment, tab)],
   }
 }
 
@@ -44,6 +43,12 @@ function momentOf(app: App, open: OpenRun, model: RunModel, matrix: Matrix): Mom
   open.loadRecords()
   const past = open.at(at)
   return past ? { ...past, seq: at } : { model, matrix, seq: null }
+}
+
+/** A moment was asked for and its records are not here: what is shown below is not that moment. */
+function unread(app: App, open: OpenRun): Block[] {
+  const missing = !open.records && (Boolean(app.route.query['at']) || open.recordsProblem !== '')
+  return missing ? [{ ...loading(app, open.recordsProblem), key: 'records' }] : []
 }
 
 function head(app: App, open: OpenRun, moment: Moment): Block[] {

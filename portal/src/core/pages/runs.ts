@@ -3,14 +3,13 @@ import type { RunSummary } from '../api/types'
 import type { App } from '../app/app'
 import type { Block, PageModel } from '../view/blocks'
 import { startButtons } from './now'
-import { loading, noEnvironment, phaseLabel, verdictTone } from './parts'
+import { loading, phaseLabel, verdictLabel, verdictTone, withoutEnvironment } from './parts'
 
 export function runsPage(app: App): PageModel {
   const { t } = app
   const environment = app.environment()
-  const list = app.environments()
   const page = { title: t('nav.runs'), heading: t('nav.runs'), crumbs: [], buttons: environment ? startButtons(app, environment) : [] }
-  if (!environment) return { ...page, blocks: [list.data ? noEnvironment(app) : loading(app, list.problem?.message)] }
+  if (!environment) return { ...page, blocks: [withoutEnvironment(app)] }
   const runs = app.use(`runs/${environment.name}`, () => app.client.all<RunSummary>({ method: 'GET', path: `/environments/${environment.name}/runs`, query: { limit: 100 } }, 500))
   if (!runs.data) return { ...page, blocks: [loading(app, runs.problem?.message)] }
   const search = (app.route.query['q'] ?? '').toLowerCase()
@@ -24,7 +23,7 @@ export function runsPage(app: App): PageModel {
       strip(app, runs.data),
       {
         kind: 'bar', key: 'runs-bar', label: t('filters'), note: chosen.length === 1 ? t('compare.another') : '',
-        choices: [{ key: 'state', label: t('state'), value: state, options: [{ value: '', label: t('only.all') }, ...states.map((value) => ({ value, label: app.words.word(`verdict.${value}`, value) }))], act: { do: 'query', set: { state: '*' } } }],
+        choices: [{ key: 'state', label: t('state'), value: state, options: [{ value: '', label: t('only.all') }, ...states.map((value) => ({ value, label: verdictLabel(app, value) }))], act: { do: 'query', set: { state: '*' } } }],
         search: { key: 'q', label: t('runs.search'), type: 'search', value: app.route.query['q'] ?? '', act: { do: 'query', set: { q: '*' } } },
         buttons: chosen.length === 2 ? [{ key: 'compare', label: t('compare.two'), icon: 'compare', tone: 'primary', act: { do: 'go', to: app.link(['compare'], { a: chosen[0]!, b: chosen[1]! }) } }] : [],
       },
@@ -38,7 +37,7 @@ function strip(app: App, runs: readonly RunSummary[]): Block {
   const longest = Math.max(...last.map((run) => run.elapsed_s), 1)
   return {
     kind: 'table', key: 'strip', caption: app.t('runs.strip'), empty: '', columns: [{ key: 'strip', label: app.t('runs.strip') }],
-    rows: last.length ? [{ key: 'strip', cells: [{ text: '', bars: last.map((run) => ({ height: run.elapsed_s / longest, tone: verdictTone(run.verdict), title: `${run.run}: ${run.verdict ?? run.state}, ${app.words.duration(run.elapsed_s)}` })) }] }] : [],
+    rows: last.length ? [{ key: 'strip', cells: [{ text: '', bars: last.map((run) => ({ height: run.elapsed_s / longest, tone: verdictTone(run.verdict), title: `${run.run}: ${verdictLabel(app, run.verdict ?? run.state)}, ${app.words.duration(run.elapsed_s)}` })) }] }] : [],
   }
 }
 
@@ -52,11 +51,10 @@ export function runsTable(app: App, runs: readonly RunSummary[], chosen: readonl
     ],
     rows: runs.map((run) => {
       const picked = chosen.includes(run.run)
-      const label = words.word(`verdict.${run.verdict ?? run.state}`, run.verdict ?? run.state)
       return {
         key: run.run, current: picked,
         cells: [
-          { text: run.run, mono: true, href: app.link(['runs', run.run, 'matrix']) }, { text: '', badge: { text: label, tone: verdictTone(run.verdict) } }, { text: run.mode ?? '' },
+          { text: run.run, mono: true, href: app.link(['runs', run.run, 'matrix']) }, { text: '', badge: { text: verdictLabel(app, run.verdict ?? run.state), tone: verdictTone(run.verdict) } }, { text: run.mode ?? '' },
           { text: t('runs.regions', { done: run.regions?.['done'] ?? 0, failed: run.regions?.['failed'] ?? 0 }) }, { text: words.number(run.retries ?? 0), align: 'end' as const },
           { text: words.duration(run.elapsed_s), align: 'end' as const }, { text: words.dateTime(run.began_wall * 1000) }, { text: run.by || t('runs.commandLine') },
           { text: '', buttons: [{ key: 'pick', label: t('compare.pick', { run: run.run }), icon: picked ? 'check' as const : 'compare' as const, pressed: picked, act: { do: 'call' as const, name: 'pick', args: [run.run] } }] },
@@ -71,7 +69,7 @@ export function comparePage(app: App): PageModel {
   const environment = app.environment()
   const { a = '', b = '' } = app.route.query
   const page = { title: t('compare.title'), heading: t('compare.title'), crumbs: [{ label: t('nav.runs'), href: app.link(['runs']) }], buttons: [] }
-  if (!environment) return { ...page, blocks: [loading(app, undefined)] }
+  if (!environment) return { ...page, blocks: [withoutEnvironment(app)] }
   const found = app.use(`runs-compare/${environment.name}/${a}/${b}`, () => app.client.call('compareRuns', { method: 'GET', path: `/environments/${environment.name}/runs/${a}/compare`, query: { to: b } }))
   if (!found.data) return { ...page, blocks: [loading(app, found.problem?.message)] }
   const comparison = found.data
@@ -106,7 +104,7 @@ function sideFacts(app: App, run: RunSummary): Block {
   const { t, words } = app
   return {
     kind: 'facts', key: run.run, items: [
-      { label: t('run'), value: run.run, mono: true, href: app.link(['runs', run.run, 'matrix']) }, { label: t('state'), value: words.word(`verdict.${run.verdict ?? run.state}`, run.verdict ?? run.state) },
+      { label: t('run'), value: run.run, mono: true, href: app.link(['runs', run.run, 'matrix']) }, { label: t('state'), value: verdictLabel(app, run.verdict ?? run.state) },
       { label: t('mode'), value: run.mode ?? '' }, { label: t('duration'), value: words.duration(run.elapsed_s) }, { label: t('stat.retries'), value: words.number(run.retries ?? 0) },
       { label: t('stat.throttled'), value: words.number(run.throttled ?? 0) }, { label: t('runs.began'), value: words.dateTime(run.began_wall * 1000) },
     ],

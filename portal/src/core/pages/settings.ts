@@ -4,6 +4,7 @@ import type { App } from '../app/app'
 import { COMMANDS } from '../app/keys'
 import { LANGUAGES } from '../i18n'
 import type { Block, Field, PageModel } from '../view/blocks'
+import { refusal } from './parts'
 
 export function settingsPage(app: App): PageModel {
   const { t } = app
@@ -35,7 +36,7 @@ export function settingsPage(app: App): PageModel {
       { key: 'reason', label: t('reason'), type: 'text', value: draft['reason'] ?? '', wide: true },
     ]
     const act = { do: 'call' as const, name: 'saveSettings' }
-    blocks.push({ kind: 'section', key: 'shared', size: 'half', title: t('settings.shared'), hint: t('settings.sharedHint'), buttons: [], blocks: [{ kind: 'form', key: 'shared', label: t('settings.shared'), fields, submit: act, buttons: [{ key: 'save', label: t('edit.save'), tone: 'primary', act }] }] })
+    blocks.push({ kind: 'section', key: 'shared', size: 'half', title: t('settings.shared'), hint: t('settings.sharedHint'), buttons: [], blocks: [...refusal(draft), { kind: 'form', key: 'shared', label: t('settings.shared'), fields, submit: act, buttons: [{ key: 'save', label: t('edit.save'), tone: 'primary', act }] }] })
   }
   const keys: Field[] = COMMANDS.map((command) => ({ key: command, label: t(`key.${command}`), type: 'text', value: preferences.bindings[command], mono: true }))
   blocks.push({ kind: 'section', key: 'keys', size: 'full', title: t('settings.keys'), hint: t('settings.keysHint'), buttons: [{ key: 'reset', label: t('settings.resetKeys'), act: { do: 'call', name: 'resetKeys' } }], blocks: [{ kind: 'form', key: 'bindings', label: t('settings.keys'), fields: keys, buttons: [], submit: { do: 'call', name: 'nothing' } }] })

@@ -2,7 +2,7 @@
 import type { EnvironmentDetail, RehearsalResult } from '../api/types'
 import type { App } from '../app/app'
 import type { Block, Field } from '../view/blocks'
-import { phaseLabel, regionFacts } from './parts'
+import { modeOptions, phaseLabel, refusal, regionFacts } from './parts'
 
 const FAULTS = ['none', 'flaky', 'throttled', 'no-capacity', 'lost-region', 'slow-region', 'lost-worker', 'people', 'storm'] as const
 
@@ -22,7 +22,7 @@ export function clone(app: App, environment: EnvironmentDetail): Block[] {
   return [{
     kind: 'section', key: 'clone', size: 'full', title: t('clone.title', { name: environment.name }), hint: t('clone.hint'), buttons: [],
     blocks: [
-      ...(draft['problem'] ? [{ kind: 'notice' as const, key: 'problem', tone: 'bad' as const, title: draft['problem'], text: '', buttons: [] }] : []),
+      ...refusal(draft),
       { kind: 'form', key, label: t('envtab.clone'), fields, submit: { do: 'call', name: 'cloneEnvironment', args: [environment.name] }, buttons: [{ key: 'clone', label: t('verb.clone'), tone: 'primary', disabled: !draft['name'], act: { do: 'call', name: 'cloneEnvironment', args: [environment.name] } }] },
     ],
   }]
@@ -32,9 +32,8 @@ export function rehearsal(app: App, environment: EnvironmentDetail): Block[] {
   const { t } = app
   const key = `rehearse/${environment.name}`
   const draft = app.draft(key)
-  const modes = ['', 'ultra', 'max', 'standard', 'sequential'].map((value) => ({ value, label: value || t('sheet.asDeclared') }))
   const fields: Field[] = [
-    { key: 'mode', label: t('mode'), type: 'select', value: draft['mode'] ?? '', options: modes },
+    { key: 'mode', label: t('mode'), type: 'select', value: draft['mode'] ?? '', options: modeOptions(app) },
     { key: 'waves', label: t('waves'), type: 'text', value: draft['waves'] ?? '', placeholder: '25%,75%' },
     { key: 'ceilings', label: t('ceilings'), type: 'text', value: draft['ceilings'] ?? '', placeholder: 'infrastructure=32' },
     { key: 'faults', label: t('rehearse.faults'), type: 'select', value: draft['faults'] ?? 'none', options: FAULTS.map((value) => ({ value, label: value })) },
@@ -46,7 +45,7 @@ export function rehearsal(app: App, environment: EnvironmentDetail): Block[] {
   const blocks: Block[] = [{
     kind: 'section', key: 'rehearse', size: 'full', title: t('rehearse.title'), hint: t('rehearse.hint'), buttons: [],
     blocks: [
-      ...(draft['problem'] ? [{ kind: 'notice' as const, key: 'problem', tone: 'bad' as const, title: draft['problem'], text: '', buttons: [] }] : []),
+      ...refusal(draft),
       { kind: 'form', key, label: t('rehearse.title'), fields, submit: act, buttons: [{ key: 'go', label: busy ? t('sheet.busy') : t('rehearse.go'), tone: 'primary', icon: 'play', act, disabled: busy || !environment.allowed.includes('rehearse') }] },
     ],
   }]

@@ -4,6 +4,7 @@
  */
 import type { Act, Block } from '../view/blocks'
 import { Store, type Readable } from '../util/store'
+import { html } from './dom'
 
 export interface PanelContext<I = unknown> {
   readonly input: Readable<I>
@@ -38,8 +39,10 @@ export class PanelHost {
     this.input = new Store<unknown>(block.input)
     const loader = loaders.get(block.panel)
     if (!loader) throw new Error(`no panel is called ${block.panel}`)
-    void loader().then((mount) => {
+    loader().then((mount) => {
       if (!this.ended) this.dispose = mount(el, { input: this.input as Readable<unknown> as Readable<never>, label: block.label, dispatch })
+    }).catch((error: unknown) => {
+      if (!this.ended) el.replaceChildren(html('p', { class: 'items-empty', role: 'status' }, `${block.label}: ${(error as Error).message}`))
     })
   }
 

@@ -39,13 +39,17 @@ export const mount: Mount<PlotInput> = (el, ctx: PanelContext<PlotInput>) => {
   })
   const observer = new ResizeObserver(() => plot.setSize({ width: Math.max(200, frame.clientWidth), height: HEIGHT }))
   observer.observe(frame)
+  // Its colours are the page's: drawn anew when the machine's scheme or the reader's choice changes.
   const scheme = matchMedia('(prefers-color-scheme: dark)')
   const redraw = (): void => plot.redraw()
   scheme.addEventListener('change', redraw)
+  const theme = new MutationObserver(redraw)
+  theme.observe(document.documentElement, { attributeFilter: ['data-theme'] })
   return () => {
     off()
     observer.disconnect()
     scheme.removeEventListener('change', redraw)
+    theme.disconnect()
     plot.destroy()
   }
 }

@@ -36,8 +36,22 @@ export function toggled(words: string, word: string, on: boolean): string {
   return (on ? [...set, word] : set).join(' ')
 }
 
+const openers: Element[] = []
+
+/** Called with the dialog when it is there, and with null when it is gone: then the focus goes back to where it was. */
 export function openDialog(el: Element | null): void {
-  if (el instanceof HTMLDialogElement && !el.open) el.showModal()
+  if (el instanceof HTMLDialogElement && !el.open) {
+    if (document.activeElement) openers.push(document.activeElement)
+    el.showModal()
+  } else if (!el) {
+    const opener = openers.pop()
+    queueMicrotask(() => {
+      // Now it is out of the document. Who opened it may be gone as well, or somebody else has the focus by now.
+      if (document.activeElement !== document.body || !(opener instanceof HTMLElement)) return
+      const to = opener.isConnected && opener !== document.body ? opener : document.getElementById('main')
+      to?.focus({ preventScroll: true })
+    })
+  }
 }
 
 /** Clicking beside a dialog closes it. */
