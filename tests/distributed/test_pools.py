@@ -154,7 +154,8 @@ def test_tasks_of_private_clusters_go_to_workers_inside_and_wait_where_there_is_
         )
     assert result.finish.verdict is Verdict.SUCCEEDED
     assert said[0].startswith("no worker of pool default has cloud=azure, reach=inside: ")
-    assert said[0].endswith("(chainfleet worker --pool default --label cloud=azure --label reach=inside)")
+    asked = f"chainfleet worker --pool default --label cloud=azure --label reach=inside --ledger {database}"
+    assert said[0].endswith(f"({asked})")
     # Where the worker is quick the run is over before it could be told.
     assert said[1:] in ([], ["pool default is served by a worker that has cloud=azure, reach=inside"])
     by: dict[int, set[str]] = {}

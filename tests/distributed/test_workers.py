@@ -125,7 +125,7 @@ def test_a_pool_that_no_worker_serves_is_said_and_the_run_waits(
         worker.terminate()
         worker.communicate(timeout=60)
     assert said[0].startswith("no worker serves pool default: ")
-    assert said[0].endswith(" attempts wait (chainfleet worker --pool default)")
+    assert said[0].endswith(f" attempts wait (chainfleet worker --pool default --ledger {database})")
     assert said[1] == "pool default is served"
     assert result.finish.verdict is Verdict.SUCCEEDED
     notes = [r.body for r in environment.ledger.records("r-deploy") if r.subject == MISSING_WORKERS]

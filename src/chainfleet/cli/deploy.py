@@ -14,6 +14,7 @@ import typer
 
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import holder_of
+from chainfleet.ledger.projection import RunView
 from chainfleet.model.errors import EnvironmentProblem, ExitCode, InputError, LeaseLost
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
 from chainfleet.model.fleet import Fleet
@@ -171,19 +172,34 @@ def run_standby(path: Path, target: TargetOptions, *, plain: bool, as_json: bool
     """Wait until nobody runs the environment any more, and go on with its last run if that has not ended."""
     name = load(path).fleet.name
     state = target.state_folder(name)
-    typer.echo("standing by: takes over when the coordinator is gone", err=True)
+    said = ""
     while True:
+        waits_for = "takes over when the coordinator is gone"
         try:
             if holder_of(state.ledger) is None:
-                view = read_run(state, name)
-                if view.finish is not None:
+                view = _begun(state, name)
+                if view is not None and view.finish is not None:
                     typer.echo(f"{view.run} has ended: {view.finish.verdict.value}", err=True)
                     return EXIT_OF[view.finish.verdict]
-                return run_resume(path, target, retry=None, plain=plain, as_json=as_json)
+                if view is not None:
+                    typer.echo(f"standing by: nobody runs {view.run} any more, this goes on with it", err=True)
+                    return run_resume(path, target, retry=None, plain=plain, as_json=as_json)
+                waits_for = f"nothing was begun in {state.root} yet"
         except (LeaseLost, EnvironmentProblem) as error:
             # Another one was quicker, or the database is away: both pass.
-            typer.echo(f"standing by: {error.message}", err=True)
+            waits_for = error.message
+        if waits_for != said:
+            said = waits_for
+            typer.echo(f"standing by: {said}", err=True)
         time.sleep(STANDBY_EVERY_S)
+
+
+def _begun(state: StateFolder, name: str) -> RunView | None:
+    """The last run; None where there is none yet, though its ledger may be made already."""
+    try:
+        return read_run(state, name)
+    except InputError:
+        return None
 
 
 def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: bool, as_json: bool) -> int:

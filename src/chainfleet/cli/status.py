@@ -32,7 +32,9 @@ def run_status(path: Path, target: TargetOptions, run: str | None, *, as_json: b
     folder = target.state_folder(fleet.name)
     view = read_run(folder, fleet.name, run)
     document = status_document(view)
-    found = None if view.finish else outlook_of_run(folder, fleet.name, view.run)
+    # What waits for a worker is neither late nor on its way to an end.
+    known = view.finish is None and not view.missing_workers
+    found = outlook_of_run(folder, fleet.name, view.run) if known else None
     document["outlook"] = outlook_document(*found) if found else None
     document["holder"] = holder_of(folder.ledger)
     document["left_behind"] = list(forgotten_regions(folder, fleet))

@@ -150,6 +150,9 @@ def open_lease(place: Place, *, ttl_s: float = TTL_S) -> Lease:
 
 def holder_of(place: Place, *, name: str = NAME) -> str | None:
     """Who runs this environment now, as `process PID on HOST`; None if nobody does."""
+    # Asking must not make the file: a ledger that is to lie in a database could then begin no more.
+    if isinstance(place, Path) and not place.exists():
+        return None
     connection = connect(place)
     try:
         return holder_in(connection, connection.clock(), name)

@@ -98,10 +98,7 @@ class Hearing:
             if not any(where == pool and labels.meets(needs) for where, labels in there):
                 missing[pool, needs if pool in manned else None] += 1
         before, self._missing = self._missing, set(missing)
-        lines = {
-            key: _unmanned(key[0], waiting) if key[1] is None else _unfit(key[0], key[1], waiting)
-            for key, waiting in missing.items()
-        }
+        lines = {key: _complaint(key, waiting, self.desk.place.url) for key, waiting in missing.items()}
         for pool, lacked in before - self._missing:
             self.tell(
                 f"pool {pool} is served{f' by a worker that has {lacked}' if lacked else ''}",
@@ -111,14 +108,12 @@ class Hearing:
             self.tell(lines[key], list(lines.values()))
 
 
-def _unmanned(pool: str, waiting: int) -> str:
-    return f"no worker serves pool {pool}: {waiting} attempts wait (chainfleet worker --pool {pool})"
-
-
-def _unfit(pool: str, needs: Needs, waiting: int) -> str:
-    labels = "".join(f" --label {word}" for word in needs.words())
-    way_out = f"chainfleet worker --pool {pool}{labels}"
-    return f"no worker of pool {pool} has {needs}: {waiting} attempts wait ({way_out})"
+def _complaint(missing: _Missing, waiting: int, url: str) -> str:
+    """What waits for whom, and the command that starts one."""
+    pool, needs = missing
+    lacks = f"no worker serves pool {pool}" if needs is None else f"no worker of pool {pool} has {needs}"
+    labels = "".join(f" --label {word}" for word in needs.words()) if needs else ""
+    return f"{lacks}: {waiting} attempts wait (chainfleet worker --pool {pool}{labels} --ledger {url})"
 
 
 async def _alarm(url: str) -> AsyncIterator[None]:
