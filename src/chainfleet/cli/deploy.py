@@ -182,7 +182,9 @@ def run_standby(path: Path, target: TargetOptions, *, plain: bool, as_json: bool
                     typer.echo(f"{view.run} has ended: {view.finish.verdict.value}", err=True)
                     return EXIT_OF[view.finish.verdict]
                 if view is not None:
-                    typer.echo(f"standing by: nobody runs {view.run} any more, this goes on with it", err=True)
+                    typer.echo(
+                        f"standing by: nobody runs {view.run} any more, this goes on with it", err=True
+                    )
                     return run_resume(path, target, retry=None, plain=plain, as_json=as_json)
                 waits_for = f"nothing was begun in {state.root} yet"
         except (LeaseLost, EnvironmentProblem) as error:
