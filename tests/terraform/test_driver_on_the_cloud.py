@@ -35,6 +35,7 @@ CLUSTER_OUTPUTS = {
     "group",
     "oidc_issuer_url",
     "vault_uri",
+    "vault_name",
     "identity_id",
     "cluster_endpoint",
     "cluster_ca_certificate",

@@ -46,7 +46,7 @@ OUTPUTS = {
     "network": {"group", "location", "network_id", "node_subnet_ids", "pod_subnet_ids", "public_ips"}
     | {"public_ip_names", "egress_public_ip", "egress_public_ip_id"},
     "region": {"cluster_id", "cluster_name", "group", "oidc_issuer_url", "vault_uri"}
-    | {"identity_id", "cluster_endpoint", "cluster_ca_certificate"},
+    | {"vault_name", "identity_id", "cluster_endpoint", "cluster_ca_certificate"},
 }
 
 

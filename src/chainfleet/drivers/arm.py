@@ -43,10 +43,17 @@ def pipeline(environ: Mapping[str, str], *, retries: int) -> PipelineClient[Any,
             RetryPolicy(retry_total=retries, retry_backoff_factor=0.5, retry_backoff_max=30),
             BearerTokenCredentialPolicy(azure.credential(environ), azure.scope(environ)),
         ],
-        connection_verify=environ.get("REQUESTS_CA_BUNDLE") or True,
-        connection_timeout=_CONNECT_S,
-        read_timeout=_READ_S,
+        **connection(environ),
     )
+
+
+def connection(environ: Mapping[str, str]) -> dict[str, Any]:
+    """How a client connects: whom it trusts, and how long it waits."""
+    return {
+        "connection_verify": environ.get("REQUESTS_CA_BUNDLE") or True,
+        "connection_timeout": _CONNECT_S,
+        "read_timeout": _READ_S,
+    }
 
 
 class ArmReader:

@@ -17,6 +17,7 @@ import psutil
 from . import background
 from .arm.resources import Store
 from .arm.service import Arm, Listeners
+from .arm.vaults import KeyVaults
 from .clock import ScaledClock
 from .control import Control, Controls
 from .core import Core
@@ -71,8 +72,9 @@ class Assembly:
             _add_fault_set(core, faults, self._settings.faults, self.clock.now())
         authority = Authority(self._folder.path)
         shared = self._shared(core, faults, counters, authority)
-        listeners = Listeners(arm=bound(core.ports.get("arm", 0)), login=bound(core.ports.get("login", 0)))
+        listeners = Listeners(**{name: bound(core.ports.get(name, 0)) for name in ("arm", "login", "vault")})
         core.ports |= listeners.ports
+        shared.vaults.base = listeners.vaults
         variables = environment(listeners, core, authority, self._folder.path)
         # Its process starts while this one is busy with the rest.
         terraform = asyncio.create_task(open_terraform(shared, variables))
@@ -94,11 +96,13 @@ class Assembly:
         await self._keeper.stop()
 
     def _shared(self, core: Core, faults: FaultBook, counters: Counters, authority: Authority) -> Shared:
+        store = Store()
         return Shared(
             settings=self._settings,
             clock=self.clock,
             faults=faults,
-            store=Store(),
+            store=store,
+            vaults=KeyVaults(store, core.fill(), core.wall, self._keeper.dirty("arm")),
             tls=authority,
             traffic=counters,
             keeper=self._keeper,
@@ -116,6 +120,7 @@ class Assembly:
             faults=shared.faults,
             traffic=shared.traffic,
             clusters=await open_clusters(shared),
+            vaults=shared.vaults,
             seed=self._settings.seed,
             changed=self._keeper.dirty("arm"),
         )

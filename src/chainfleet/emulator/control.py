@@ -156,10 +156,13 @@ class Control:
         body = await _json(request)
         if not isinstance(body, Mapping):
             raise InputError(
-                "principal: expected {name, access}", way_out="give the principal's name and what it may do"
+                "principal: expected {name, access, secrets}",
+                way_out="give the principal's name and what it may do",
             )
         added = self._controls.directory.add_principal(
-            str(body.get("name", "principal")), access=body.get("access") is not False
+            str(body.get("name", "principal")),
+            access=body.get("access") is not False,
+            secrets=body.get("secrets") is not False,
         )
         self._controls.changed()
         return {
@@ -167,6 +170,7 @@ class Control:
             "client_secret": added.client_secret,
             "object_id": added.object_id,
             "access": added.access,
+            "secrets": added.secrets,
         }
 
     async def _add_owner(self, request: web.BaseRequest) -> Json:

@@ -18,6 +18,7 @@ from chainfleet.model.errors import EnvironmentProblem
 
 from .arm.addresses import AddressPool
 from .arm.resources import Store
+from .arm.vaults import KeyVaults
 from .clock import ScaledClock
 from .core import Core
 from .seams import ClusterEndpoint, Clusters, ClusterSpec, Faults, NodePool, Tls, Traffic
@@ -39,6 +40,7 @@ class Shared:
 
     Attributes:
         store: ARM's resources, for public addresses.
+        vaults: what lies in ARM's key vaults, for pods.
         core: keys, ports and the emulated time of day.
         folder: the state folder.
         closing: what is started is stopped through it, in reverse order.
@@ -49,6 +51,7 @@ class Shared:
     clock: ScaledClock
     faults: Faults
     store: Store
+    vaults: KeyVaults
     tls: Tls
     traffic: Traffic
     keeper: Keeper
@@ -109,6 +112,7 @@ async def open_clusters(shared: Shared) -> Clusters:
         clock=shared.clock,
         faults=shared.faults,
         public=AddressPool(shared.store),
+        vaults=shared.vaults,
         tls=shared.tls,
         traffic=shared.traffic,
         seed=shared.settings.seed,

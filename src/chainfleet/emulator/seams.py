@@ -149,6 +149,45 @@ class PublicAddresses(Protocol):
         ...
 
 
+class SecretRefused(Exception):
+    """A secret isn't handed out; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretWanted:
+    """A secret that a pod mounts.
+
+    Attributes:
+        cluster: ARM id of the pod's cluster.
+        subject: its service account, as `system:serviceaccount:NAMESPACE:NAME`.
+        tenant: the tenant that it signs in to.
+        client: client id of the identity that it acts as.
+        vault: name of the key vault.
+        name: of the secret.
+        version: of the secret; the newest where empty.
+    """
+
+    cluster: str
+    subject: str
+    tenant: str
+    client: str
+    vault: str
+    name: str
+    version: str = ""
+
+
+class SecretVaults(Protocol):
+    """The key vaults, as the nodes see them. Implemented in `emulator.arm`."""
+
+    def secret(self, wanted: SecretWanted) -> str:
+        """The secret's value.
+
+        Raises:
+            SecretRefused: it isn't there, or that identity may not read it.
+        """
+        ...
+
+
 class Durable(Protocol):
     """A part whose state survives a restart of the emulator."""
 
@@ -165,7 +204,7 @@ class Traffic(Protocol):
     """Counts what was asked of the emulated cloud and what that changed; shown by the control API."""
 
     def request(self, *, system: str, verb: str, kind: str, region: str, status: int) -> None:
-        """Count one answered request; `system` is `arm`, `kubernetes` or `chain`."""
+        """Count one answered request; `system` is `arm`, `vault`, `kubernetes` or `chain`."""
         ...
 
     def change(self, *, system: str, verb: str, kind: str, region: str) -> None:

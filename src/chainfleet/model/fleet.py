@@ -61,6 +61,8 @@ class Network(Part):
         None, examples=["sha256:" + "0123456789abcdef" * 4]
     )
     """Pins the image to exactly this content; the tag decides where not given."""
+    node_keys: Literal["secret", "vault"] = "secret"
+    """Where validators get their node keys from: a Kubernetes Secret of their cluster, or their region's key vault (Azure only; it has to admit the machine that deploys, so give `authorized_ip_ranges`)."""
     block_period_seconds: Seconds = 5
     """Least time between two blocks."""
     request_timeout_seconds: Seconds = 10
@@ -132,7 +134,7 @@ class CloudSettings(Part):
     validator_vm_size: str = ""
     """Kind of machine for validators."""
     authorized_ip_ranges: tuple[IPv4Network, ...] = Field((), examples=[["198.51.100.0/24"]])
-    """Ranges that may reach the clusters' API servers, the machine that deploys among them; where none is given, every address may, behind its credentials."""
+    """Ranges that may reach the clusters' API servers, and the key vaults where `node_keys` says vault; the machine that deploys among them. Where none is given, every address may reach the API servers, behind its credentials."""
     administrator_groups: tuple[NonEmpty, ...] = Field((), examples=[["chain-admins@example.org"]])
     """Who administers the clusters besides the one who deploys: ARNs of IAM principals in AWS, groups in Google Cloud."""
     log_retention_days: Retention = 0

@@ -23,6 +23,11 @@ output "vault_uri" {
   value       = aws_kms_key.vault.arn
 }
 
+output "vault_name" {
+  description = "Name of a vault that pods could mount secrets from; empty here, where secrets lie in the cluster."
+  value       = ""
+}
+
 output "identity_id" {
   description = "Who the validators act as: here the ARN of their role."
   value       = aws_iam_role.validators.arn

@@ -23,6 +23,11 @@ output "vault_uri" {
   value       = azapi_resource.key_vault.output.properties.vaultUri
 }
 
+output "vault_name" {
+  description = "Name of the region's key vault, as the CSI driver of pods takes it."
+  value       = azapi_resource.key_vault.name
+}
+
 output "identity_id" {
   description = "Who the validators act as: here the client id of their managed identity."
   value       = azapi_resource.identity.output.properties.clientId

@@ -23,6 +23,11 @@ output "vault_uri" {
   value       = google_kms_crypto_key.vault.id
 }
 
+output "vault_name" {
+  description = "Name of a vault that pods could mount secrets from; empty here, where secrets lie in the cluster."
+  value       = ""
+}
+
 output "identity_id" {
   description = "Who the validators act as: here their service account."
   value       = google_service_account.validators.email

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainfleet.drivers.driver import Attempt
 from chainfleet.model.errors import ErrorClass, TaskFailed
@@ -14,6 +14,9 @@ from .files import read_text
 from .keys import KeyStore, Validator
 from .manifests import Artefacts
 from .peers import declared_addresses
+
+if TYPE_CHECKING:
+    from .vault import Vault
 
 
 def genesis_path(workspace: Path) -> Path:
@@ -62,8 +65,13 @@ def allocated_addresses(fleet: Fleet, attempt: Attempt) -> dict[str, tuple[str, 
     return found
 
 
-def region_artefacts(attempt: Attempt, region: Region) -> Artefacts:
+def region_artefacts(attempt: Attempt, region: Region, vault: Vault | None = None) -> Artefacts:
     """Return what the objects of a region are made of.
+
+    Args:
+        attempt: of a task of the region.
+        region: the region.
+        vault: where its node keys lie; None where they become Secrets.
 
     Raises:
         TaskFailed: the genesis, the peers or the region's addresses aren't there yet.
@@ -78,7 +86,7 @@ def region_artefacts(attempt: Attempt, region: Region) -> Artefacts:
         )
     network = outputs_or_none(attempt, f"infrastructure/network/{region.name}") or {}
     store = KeyStore.of(attempt.workspace, attempt.environ)
-    mine = [v for v in validators(attempt) if v.region == region.name]
+    mine = [v for v in validators(attempt) if v.region == region.name and vault is None]
     return Artefacts(
         genesis=_file(genesis_path(attempt.workspace), "besu/genesis/network"),
         static_nodes=_file(static_nodes_path(attempt.workspace), "besu/peers/network"),
@@ -87,6 +95,7 @@ def region_artefacts(attempt: Attempt, region: Region) -> Artefacts:
         group=str(network.get("group", "")),
         peer_sources=_peer_sources(attempt, addresses),
         keys={v.index: store.key(v) for v in mine},
+        vault=vault,
     )
 
 

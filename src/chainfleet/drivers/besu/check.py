@@ -65,6 +65,7 @@ def check_network(fleet: Fleet) -> list[Finding]:
         *_timing(fleet),
         *_node(fleet),
         *_accounts(fleet),
+        *_node_keys(fleet),
     ]
     return sorted(found, key=lambda finding: finding.severity)
 
@@ -198,6 +199,25 @@ def _node(fleet: Fleet) -> Iterator[Finding]:
     ports = [network.p2p_port, network.rpc_port, network.metrics_port]
     if len(set(ports)) < len(ports):
         yield _error(f"ports for P2P, RPC and metrics must differ: {ports}", "network")
+
+
+def _node_keys(fleet: Fleet) -> Iterator[Finding]:
+    """Key vaults: only where they are made and can be written to."""
+    if fleet.network.node_keys != "vault":
+        return
+    place = "network.node_keys"
+    for region in fleet.regions:
+        if region.cloud != "azure" and fleet.validators_of(region):
+            message = (
+                f"node keys in a vault are for Azure only, {region.name} is in {region.cloud}: write `secret`"
+            )
+            yield _error(message, place)
+    if not fleet.clouds.azure.authorized_ip_ranges:
+        yield _error(
+            "key vaults admit nobody from outside: give clouds.azure.authorized_ip_ranges, with the address "
+            "of the machine that deploys, or write `secret`",
+            place,
+        )
 
 
 def _accounts(fleet: Fleet) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainfleet.drivers.kubernetes import names
 from chainfleet.drivers.kubernetes.names import Manifest, besu_labels, manifest
@@ -20,6 +20,9 @@ from chainfleet.model.fleet import Fleet, Region
 
 from .node_config import node_options, toml_text
 from .pod import pod_template
+
+if TYPE_CHECKING:
+    from .vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Artefacts:
         group: resource group that those live in; Azure only.
         peer_sources: addresses that peers come from (validators' own and their clusters' egress).
         keys: node keys by index; empty renders no Secret.
+        vault: the key vault that pods mount their keys from, where the fleet says so.
     """
 
     genesis: str
@@ -43,6 +47,7 @@ class Artefacts:
     group: str = ""
     peer_sources: Sequence[str] = ()
     keys: Mapping[int, PrivateKey] = field(default_factory=dict)
+    vault: Vault | None = None
 
 
 def render_region(fleet: Fleet, region: Region, artefacts: Artefacts) -> list[Manifest]:
@@ -86,6 +91,8 @@ def _validator_objects(fleet: Fleet, region: Region, index: int, artefacts: Arte
     objects = [_config_map(names.config_map(index), labels, {"config.toml": config})]
     if index in artefacts.keys:
         objects.append(_key_secret(index, labels, artefacts.keys[index]))
+    if artefacts.vault is not None:
+        objects.append(_key_mount(index, labels, artefacts.vault))
     objects.append(_service(fleet, index, labels))
     objects.append(_p2p_service(fleet, region, index, labels, artefacts))
     objects.append(
@@ -112,6 +119,38 @@ def _key_secret(index: int, labels: Mapping[str, str], key: PrivateKey) -> Manif
     data = {"nodekey": base64.b64encode(key.key_file_text().encode()).decode()}
     name = names.key_secret(index)
     return manifest("v1", "Secret", name, namespace=names.NAMESPACE, labels=labels, type="Opaque", data=data)
+
+
+def _key_mount(index: int, labels: Mapping[str, str], vault: Vault) -> Manifest:
+    """What the Secrets Store CSI driver gets for a validator's pod: its own key, as the validators' own identity.
+
+    Pinned to the version that was looked at, so that nobody changes a validator's key by writing to the vault.
+    """
+    name = names.key_secret(index)
+    entry = {
+        "objectName": name,
+        "objectType": "secret",
+        "objectAlias": "nodekey",
+        "objectVersion": vault.versions.get(index, ""),
+        # The driver's files belong to root, and its volumes take no fsGroup: Besu (user 1000) reads as one of all others.
+        "filePermission": "0644",
+    }
+    objects = "".join(f'    {key}: "{value}"\n' for key, value in entry.items())
+    parameters = {
+        "usePodIdentity": "false",
+        "clientID": vault.client_id,
+        "keyvaultName": vault.name,
+        "tenantId": vault.tenant_id,
+        "objects": f"array:\n  - |\n{objects}",
+    }
+    return manifest(
+        "secrets-store.csi.x-k8s.io/v1",
+        "SecretProviderClass",
+        name,
+        namespace=names.NAMESPACE,
+        labels=labels,
+        spec={"provider": "azure", "parameters": parameters},
+    )
 
 
 def _peer_policy(fleet: Fleet, region: Region, artefacts: Artefacts) -> Manifest:

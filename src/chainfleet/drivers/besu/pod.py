@@ -18,6 +18,7 @@ _GRACE_S = 180
 # A key that isn't mounted makes Besu generate a new one and start as a stranger; refuse that here.
 _CHECK_KEY = (
     f"test -s {KEY_FILE} || {{ echo 'no node key is mounted' >&2; exit 1; }}; "
+    f"test -r {KEY_FILE} || {{ echo 'the node key is not readable by user '$(id -u) >&2; exit 1; }}; "
     f"grep -Eq '^(0x)?[0-9a-fA-F]{{64}}$' {KEY_FILE} || {{ echo 'the node key is malformed' >&2; exit 1; }}; "
     f"test \"$(grep -c '' {KEY_FILE})\" = 1 || {{ echo 'the node key has more than one line' >&2; exit 1; }}"
 )
@@ -39,9 +40,9 @@ def pod_template(
         "securityContext": _pod_security(),
         "affinity": {"podAntiAffinity": _apart()},
         "topologySpreadConstraints": [_over_zones()],
-        "initContainers": [_key_check(image)],
+        "initContainers": [_key_check(fleet, image)],
         "containers": [_besu(fleet, image)],
-        "volumes": _volumes(index),
+        "volumes": _volumes(fleet, index),
     }
     if region.cloud != "kubeconfig":
         spec["nodeSelector"] = names.VALIDATOR_POOL_LABEL
@@ -49,7 +50,13 @@ def pod_template(
             {"key": names.VALIDATOR_POOL_TAINT, "operator": "Equal", "value": "true", "effect": "NoSchedule"}
         ]
     annotations = {"chainfleet.io/config-checksum": checksum}
-    return {"metadata": {"labels": dict(labels), "annotations": annotations}, "spec": spec}
+    labels = dict(labels)
+    if _in_vault(fleet):
+        labels["azure.workload.identity/use"] = "true"
+        # The CSI driver signs in for the pod. A token in the containers themselves would open the keys of the
+        # region's other validators to whoever breaks into one.
+        annotations["azure.workload.identity/skip-containers"] = "check-key;besu"
+    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
 
 
 def _pod_security() -> dict[str, Any]:
@@ -88,7 +95,7 @@ def _over_zones() -> dict[str, Any]:
     }
 
 
-def _key_check(image: str) -> dict[str, Any]:
+def _key_check(fleet: Fleet, image: str) -> dict[str, Any]:
     return {
         "name": "check-key",
         "image": image,
@@ -99,7 +106,7 @@ def _key_check(image: str) -> dict[str, Any]:
             "requests": {"cpu": "10m", "memory": "32Mi"},
             "limits": {"cpu": "100m", "memory": "64Mi"},
         },
-        "volumeMounts": [{"name": "key", "mountPath": "/secrets", "readOnly": True}],
+        "volumeMounts": [{"name": _key_volume(fleet), "mountPath": "/secrets", "readOnly": True}],
     }
 
 
@@ -133,7 +140,7 @@ def _besu(fleet: Fleet, image: str) -> dict[str, Any]:
             {"name": "config", "mountPath": "/etc/besu/config", "readOnly": True},
             {"name": "genesis", "mountPath": "/etc/besu/genesis", "readOnly": True},
             {"name": "peers", "mountPath": "/etc/besu/peers", "readOnly": True},
-            {"name": "key", "mountPath": "/secrets", "readOnly": True},
+            {"name": _key_volume(fleet), "mountPath": "/secrets", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod
         ],
     }
@@ -179,15 +186,32 @@ def _get(path: str) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": "rpc", "scheme": "HTTP", "httpHeaders": headers}}
 
 
-def _volumes(index: int) -> list[dict[str, Any]]:
-    return [
-        {"name": "config", "configMap": {"name": names.config_map(index)}},
-        {"name": "genesis", "configMap": {"name": names.GENESIS_CONFIG_MAP}},
-        {"name": "peers", "configMap": {"name": names.PEERS_CONFIG_MAP}},
-        # Readable by the group besu, which fsGroup gives it to.
-        {"name": "key", "secret": {"secretName": names.key_secret(index), "defaultMode": 0o440}},
-        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
-    ]
+def _volumes(fleet: Fleet, index: int) -> list[dict[str, Any]]:
+    config = {"name": "config", "configMap": {"name": names.config_map(index)}}
+    genesis = {"name": "genesis", "configMap": {"name": names.GENESIS_CONFIG_MAP}}
+    peers = {"name": "peers", "configMap": {"name": names.PEERS_CONFIG_MAP}}
+    tmp = {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}
+    key = {"name": _key_volume(fleet), **_key_source(fleet, index)}
+    # The last place is the one that a merge gives a volume which is new to a StatefulSet.
+    return [config, genesis, peers, *((tmp, key) if _in_vault(fleet) else (key, tmp))]
+
+
+def _in_vault(fleet: Fleet) -> bool:
+    return fleet.network.node_keys == "vault"
+
+
+def _key_volume(fleet: Fleet) -> str:
+    # Names of their own: a volume of one name that changes its kind is merged, and has both kinds or is refused.
+    return "vault-key" if _in_vault(fleet) else "key"
+
+
+def _key_source(fleet: Fleet, index: int) -> dict[str, Any]:
+    if _in_vault(fleet):
+        attributes = {"secretProviderClass": names.key_secret(index)}
+        csi = {"driver": "secrets-store.csi.k8s.io", "readOnly": True, "volumeAttributes": attributes}
+        return {"csi": csi}
+    # Readable by the group besu, which fsGroup gives it to.
+    return {"secret": {"secretName": names.key_secret(index), "defaultMode": 0o440}}
 
 
 def quantity_cpu(cores: float) -> str:

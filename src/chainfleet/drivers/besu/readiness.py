@@ -53,8 +53,30 @@ async def until_ready(cluster: Cluster, index: int, pace: Pace, timeout_s: float
             if trouble is not None:
                 raise trouble from error
             if time.monotonic() >= deadline:
-                message = f"{name} in {cluster.name} isn't ready after {timeout_s:.0f} s"
-                raise TaskFailed(ErrorClass.TIMEOUT, message, fingerprint="besu:not-ready") from error
+                raise await _late(cluster, name, pod, timeout_s) from error
+
+
+async def _late(cluster: Cluster, name: str, pod: Mapping[str, Any] | None, timeout_s: float) -> TaskFailed:
+    """What to say of a pod that didn't come in time. A mount may yet succeed: rights take minutes to arrive."""
+    message = f"{name} in {cluster.name} isn't ready after {timeout_s:.0f} s"
+    uid = (pod or {"metadata": {}})["metadata"].get("uid")
+    events = await cluster.list_objects("Event", names.NAMESPACE) if _is_pending(pod) else []
+    refused = [
+        e for e in events if e.get("reason") == "FailedMount" and e["involvedObject"].get("uid") == uid
+    ]
+    if not refused:
+        return TaskFailed(ErrorClass.TIMEOUT, message, fingerprint="besu:not-ready")
+    newest = max(refused, key=lambda event: str(event.get("lastTimestamp") or ""))
+    return TaskFailed(
+        ErrorClass.TIMEOUT,
+        f"{message}: {newest['message']}",
+        fingerprint="besu:not-mounted",
+        way_out="`kubectl -n besu describe pod` tells more; a role that was assigned just now takes up to ten minutes",
+    )
+
+
+def _is_pending(pod: Mapping[str, Any] | None) -> bool:
+    return bool(pod) and ((pod or {}).get("status") or {}).get("phase") == "Pending"
 
 
 def pod_trouble(pod: Mapping[str, Any] | None, name: str) -> TaskFailed | None:

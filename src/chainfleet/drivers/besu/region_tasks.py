@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from chainfleet.drivers.driver import Attempt, Outcome
@@ -14,48 +15,68 @@ from chainfleet.drivers.kubernetes.region_task import RegionTask
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 from . import artefacts
+from .key_places import key_mounts, leftovers, remove_leftovers
 from .keys import Validator
 from .manifests import render_region
 from .node import Node
 from .pacing import Pace
 from .policy import policy_breaches
 from .readiness import is_running, until_ready
+from .vault import NodeKeys, Vault, vault_of
 
 
 class ConfigTask:
     """`besu/config/{region}`: everything a region's validators need, with none of them running yet."""
 
+    def __init__(self) -> None:
+        self._keys = NodeKeys()
+
     async def observe(self, attempt: Attempt) -> Outcome | None:
-        """Return the outcome if every object is as wanted."""
+        """Return the outcome if every key lies where it belongs and every object is as wanted."""
         task = await RegionTask.of(attempt)
-        wanted = self._render(task)
+        vault = vault_of(attempt, task.region)
+        if vault is not None:
+            held = await self._keys.versions(attempt, task.region, vault)
+            vault = replace(vault, versions={index: v for index, v in held.items() if v is not None})
+            if len(vault.versions) < len(held):
+                return None
+        wanted = self._render(task, vault)
         async with task.expiring_credentials():
             if not await task.cluster.are_applied(wanted):
+                return None
+            if (await leftovers(task)).free:
                 return None
         return Outcome(self._outputs(wanted), changed=False)
 
     async def change(self, attempt: Attempt) -> Outcome:
-        """Apply the objects; a validator that runs is left running."""
+        """Put the keys where they belong and apply the objects; a validator that runs is left running."""
         task = await RegionTask.of(attempt)
-        wanted = self._render(task)
+        vault = vault_of(attempt, task.region)
+        if vault is not None:
+            attempt.progress("putting keys into the vault")
+            versions = await self._keys.put(attempt, task.region, vault)
+            vault = replace(vault, versions=versions)
+        wanted = self._render(task, vault)
         async with task.expiring_credentials():
             await self._stay_at_zero(task.cluster, wanted, attempt)
             applied = await task.cluster.apply(wanted, fence=attempt.fence)
+            gone = await remove_leftovers(task)
         task.log_applied(applied)
-        return Outcome(self._outputs(wanted), changed=bool(applied.changed))
+        return Outcome(self._outputs(wanted), changed=bool(applied.changed) or gone)
 
     async def undo(self, attempt: Attempt) -> Outcome:
         """Delete the objects; claims and their disks stay."""
         task = await RegionTask.of(attempt)
         gone = 0
-        for kind in ("StatefulSet", "Service", "PodDisruptionBudget", "Secret", "ConfigMap"):
+        kinds = ["StatefulSet", "Service", "PodDisruptionBudget", "Secret", "ConfigMap"]
+        for kind in (*kinds, *key_mounts(task.region)):
             for item in await task.cluster.list_objects(kind, names.NAMESPACE, names.VALIDATOR_SELECTOR):
                 attempt.fence()
                 gone += await task.cluster.delete(kind, item["metadata"]["name"], names.NAMESPACE)
         return Outcome({}, changed=gone > 0)
 
-    def _render(self, task: RegionTask) -> list[Manifest]:
-        made = artefacts.region_artefacts(task.attempt, task.region)
+    def _render(self, task: RegionTask, vault: Vault | None) -> list[Manifest]:
+        made = artefacts.region_artefacts(task.attempt, task.region, vault)
         manifests = render_region(task.attempt.fleet, task.region, made)
         breaches = policy_breaches(manifests)
         if breaches:
@@ -153,8 +174,9 @@ class StartTask:
             )
         if key is not None and key != expected.public_key:
             message = f"{node.name} runs with another key than {expected.address}'s"
+            kind = "Secret" if attempt.fleet.network.node_keys == "secret" else "the key vault's secret"
             raise TaskFailed(
-                ErrorClass.CONFIGURATION, message, way_out=f"check Secret {names.key_secret(index)}"
+                ErrorClass.CONFIGURATION, message, way_out=f"check {kind} {names.key_secret(index)}"
             )
         return {"address": expected.address, "genesis_hash": genesis}
 

@@ -17,12 +17,18 @@ _DISK_DRIVERS: dict[str, tuple[str, dict[str, str]]] = {
 """Block storage per cloud; RocksDB on file shares fails with lock errors."""
 
 
-def base_manifests(fleet: Fleet, region: Region) -> list[Manifest]:
-    """Return the objects of task `kubernetes/base/{region}`, in the order they are applied."""
+def base_manifests(fleet: Fleet, region: Region, identity: str = "") -> list[Manifest]:
+    """Return the objects of task `kubernetes/base/{region}`, in the order they are applied.
+
+    Args:
+        fleet: what is deployed.
+        region: the cluster's.
+        identity: client id of the managed identity that validators act as; empty where they act as none.
+    """
     labels = common_labels(fleet.name, region.name)
     objects = [
         _namespace(labels),
-        _service_account(labels),
+        _service_account(labels, identity),
         _priority_class(labels),
         *_network_policies(fleet, labels),
     ]
@@ -40,13 +46,14 @@ def _namespace(labels: dict[str, str]) -> Manifest:
     return manifest("v1", "Namespace", names.NAMESPACE, labels=labels | security)
 
 
-def _service_account(labels: dict[str, str]) -> Manifest:
+def _service_account(labels: dict[str, str], identity: str) -> Manifest:
     return manifest(
         "v1",
         "ServiceAccount",
         names.SERVICE_ACCOUNT,
         namespace=names.NAMESPACE,
         labels=labels,
+        annotations={names.CLIENT_ID_ANNOTATION: identity} if identity else None,
         automountServiceAccountToken=False,
     )
 

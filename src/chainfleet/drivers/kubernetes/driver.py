@@ -6,7 +6,7 @@ from chainfleet.drivers.driver import Attempt, Outcome
 
 from .access import clusters
 from .base import base_manifests
-from .names import NAMESPACE
+from .names import NAMESPACE, Manifest
 from .region_task import RegionTask
 
 
@@ -16,7 +16,7 @@ class KubernetesDriver:
     async def observe(self, attempt: Attempt) -> Outcome | None:
         """Return the outcome if every object is as wanted."""
         task = await RegionTask.of(attempt)
-        wanted = base_manifests(attempt.fleet, task.region)
+        wanted = _wanted(task)
         async with task.expiring_credentials():
             if not await task.cluster.are_applied(wanted):
                 return None
@@ -25,7 +25,7 @@ class KubernetesDriver:
     async def change(self, attempt: Attempt) -> Outcome:
         """Apply the objects."""
         task = await RegionTask.of(attempt)
-        wanted = base_manifests(attempt.fleet, task.region)
+        wanted = _wanted(task)
         async with task.expiring_credentials():
             applied = await task.cluster.apply(wanted, fence=attempt.fence)
         task.log_applied(applied)
@@ -41,6 +41,14 @@ class KubernetesDriver:
             metadata = wanted["metadata"]
             gone += await task.cluster.delete(wanted["kind"], metadata["name"], metadata.get("namespace"))
         return Outcome({}, changed=gone > 0)
+
+
+def _wanted(task: RegionTask) -> list[Manifest]:
+    """The objects, with the identity that validators act as where they get their keys from a vault."""
+    fleet, identity = task.attempt.fleet, ""
+    if fleet.network.node_keys == "vault":
+        identity = str(task.attempt.outputs(f"infrastructure/cluster/{task.region.name}").get("identity_id"))
+    return base_manifests(fleet, task.region, identity)
 
 
 __all__ = ["KubernetesDriver", "clusters"]

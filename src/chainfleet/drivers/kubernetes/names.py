@@ -17,6 +17,9 @@ HEADLESS_SERVICE = "validators"
 GENESIS_CONFIG_MAP = "besu-genesis"
 PEERS_CONFIG_MAP = "besu-peers"
 
+CLIENT_ID_ANNOTATION = "azure.workload.identity/client-id"
+"""On a service account: the client id of the managed identity that it acts as; not the identity's resource id."""
+
 FIELD_MANAGER = "chainfleet"
 SCALE_MANAGER = "chainfleet-scale"
 """Owns `spec.replicas` once a validator was started, so that applying its configuration can't stop it."""
@@ -41,7 +44,7 @@ def config_map(index: int) -> str:
 
 
 def key_secret(index: int) -> str:
-    """Name of the Secret with the validator's node key."""
+    """Name of the Secret with the validator's node key, or of the SecretProviderClass that gets it from a vault."""
     return f"validator-{index}-key"
 
 

@@ -191,6 +191,7 @@ def _region_values(attempt: Attempt, region: Region) -> dict[str, Any]:
         # Each region of a fleet has its own window, so no two are upgraded at once (42 windows a week).
         "maintenance_slot": names.index(region.name),
         **_restrictions(settings),
+        **_vault_access(attempt.fleet, settings),
     }
 
 
@@ -202,6 +203,13 @@ def _restrictions(settings: CloudSettings) -> dict[str, Any]:
         "log_retention_days": settings.log_retention_days,
     }
     return {name: value for name, value in values.items() if value}
+
+
+def _vault_access(fleet: Fleet, settings: CloudSettings) -> dict[str, Any]:
+    """Who may reach the key vault from outside: whoever writes keys into it; nobody where they don't lie there."""
+    if fleet.network.node_keys != "vault":
+        return {}
+    return {"vault_allowed_ips": [str(each) for each in settings.authorized_ip_ranges]}
 
 
 def _outputs(attempt: Attempt, task: str) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainfleet.drivers.besu.vault import NodeKeys
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
@@ -12,6 +13,9 @@ from .region import verify_region
 class VerificationDriver:
     """Looks at regions and at the network; it never changes anything."""
 
+    def __init__(self) -> None:
+        self._keys = NodeKeys()
+
     async def observe(self, attempt: Attempt) -> Outcome | None:  # noqa: ARG002 - part of the protocol
         """Return None: what was true a minute ago is looked at anew."""
         return None
@@ -19,7 +23,7 @@ class VerificationDriver:
     async def change(self, attempt: Attempt) -> Outcome:
         """Look, and say what was seen."""
         if attempt.task.action == "region":
-            return await verify_region(attempt)
+            return await verify_region(attempt, self._keys)
         if attempt.task.action == "network":
             return await verify_network(attempt)
         raise TaskFailed(ErrorClass.INTERNAL, f"there is no verification task {attempt.task.id}")

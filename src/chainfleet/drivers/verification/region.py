@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainfleet.drivers.besu.artefacts import outputs_or_none, required_outputs, validators
+from chainfleet.drivers.besu.key_places import leftovers
 from chainfleet.drivers.besu.node import (
     CHAIN_ID,
     GENESIS,
@@ -19,6 +20,7 @@ from chainfleet.drivers.besu.node import (
 )
 from chainfleet.drivers.besu.pacing import Pace
 from chainfleet.drivers.besu.readiness import is_running
+from chainfleet.drivers.besu.vault import NodeKeys, vault_of
 from chainfleet.drivers.driver import Attempt, Outcome
 from chainfleet.drivers.kubernetes import RpcError, names
 from chainfleet.drivers.kubernetes.region_task import RegionTask
@@ -92,13 +94,38 @@ def check_peers(view: NodeView, expected: int) -> None:
         raise _later(f"{view.name} has {view.peers} peers of {expected}", "verification:peers")
 
 
-async def verify_region(attempt: Attempt) -> Outcome:
+async def check_keys(task: RegionTask, keys: NodeKeys) -> None:
+    """Raise TaskFailed where a region's vault, or a Secret beside it, doesn't hold what the fleet says."""
+    vault = vault_of(task.attempt, task.region)
+    if vault is None:
+        return
+    held = await keys.versions(task.attempt, task.region, vault)
+    wrong = [index for index, version in held.items() if version is None]
+    if wrong:
+        secret = names.key_secret(wrong[0])
+        raise _wrong(
+            f"vault {vault.name} of {task.region.name} doesn't hold the key of {task.region.name}-{wrong[0]} "
+            f"as the newest version of {secret}",
+            way_out=f"`chainfleet deploy` puts it there; az keyvault secret list-versions --name {secret} "
+            f"--vault-name {vault.name} tells since when",
+        )
+    left = await leftovers(task)
+    if left.free or left.needed:
+        raise _wrong(
+            f"Secret {(left.needed + left.free)[0]} in {task.region.name} still holds a node key",
+            way_out="`chainfleet besu restart` lets validators take it from the vault; then `chainfleet deploy`",
+        )
+
+
+async def verify_region(attempt: Attempt, keys: NodeKeys) -> Outcome:
     """Look until the region is as it should be.
 
     Raises:
         TaskFailed: CHAIN_NOT_READY if it isn't in time, CONFIGURATION if it never will be.
     """
     task, pace = await RegionTask.of(attempt), Pace.of(attempt)
+    async with task.expiring_credentials():
+        await check_keys(task, keys)
     count = attempt.fleet.validators_of(task.region)
 
     async def look() -> list[NodeView]:

@@ -7,7 +7,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import jwt
@@ -15,19 +15,28 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+"""Of tokens for ARM."""
+VAULT_AUDIENCE = "https://vault.azure.net"
+"""Of tokens for key vaults."""
 TOKEN_LIFETIME_S = 3599
 _KEY_ID = "chainfleet-emulator"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A service principal; `access` tells whether it may use the subscription."""
+    """A service principal.
+
+    Attributes:
+        access: whether it may use the subscription.
+        secrets: whether it may read and write secrets of all key vaults of the subscription.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     object_id: str
     name: str
     access: bool = True
+    secrets: bool = True
 
 
 class TokenError(Exception):
@@ -50,7 +59,7 @@ class Directory:
         self, state: Mapping[str, Any] | None = None, *, now: Callable[[], float] = time.time
     ) -> None:
         self._now = now
-        self._known: dict[str, tuple[Principal, float]] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[Principal, float]] = {}
         if state is None:
             self.tenant_id, self.subscription_id = str(uuid.uuid4()), str(uuid.uuid4())
             self.principals = {p.client_id: p for p in [_new_principal("chainfleet-deployer", access=True)]}
@@ -69,9 +78,9 @@ class Directory:
         """The principal that was made with the tenant."""
         return next(iter(self.principals.values()))
 
-    def add_principal(self, name: str, *, access: bool) -> Principal:
+    def add_principal(self, name: str, *, access: bool, secrets: bool = True) -> Principal:
         """Make a further service principal."""
-        principal = _new_principal(name, access=access)
+        principal = replace(_new_principal(name, access=access), secrets=secrets)
         self.principals[principal.client_id] = principal
         return principal
 
@@ -99,24 +108,24 @@ class Directory:
         }
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
 
-    def who(self, token: str) -> Principal:
-        """The principal that a token was issued to.
+    def who(self, token: str, audiences: tuple[str, ...] = AUDIENCES) -> Principal:
+        """The principal that a token for one of these audiences was issued to.
 
         Raises:
             TokenError: not signed here, expired, or for another audience.
         """
-        known = self._known.get(token)
+        known = self._known.get((token, audiences))
         if known is None:
-            known = self._verify(token)
-            self._known[token] = known
+            known = self._verify(token, audiences)
+            self._known[token, audiences] = known
         principal, expires = known
         if expires <= self._now():
-            del self._known[token]
+            del self._known[token, audiences]
             raise TokenError("ExpiredAuthenticationToken", "The access token expiry UTC time is in the past.")
         return principal
 
-    def _verify(self, token: str) -> tuple[Principal, float]:
-        accepted = [form for audience in AUDIENCES for form in (audience, audience + "/")]
+    def _verify(self, token: str, audiences: tuple[str, ...]) -> tuple[Principal, float]:
+        accepted = [form for audience in audiences for form in (audience, audience + "/")]
         try:
             claims = jwt.decode(
                 token,

@@ -1,6 +1,5 @@
 """Resource groups, identities, key vaults, role assignments, workspaces."""
 
-# ruff: noqa: ARG002 - hooks of `Kind`
 from __future__ import annotations
 
 import re
@@ -138,7 +137,7 @@ class KeyVault(Kind):
         """Its address and defaults."""
         return {
             "properties": {
-                "vaultUri": f"https://{draft.id.name.lower()}.vault.azure.net/",
+                "vaultUri": world.vaults.uri(draft.id.name),
                 "accessPolicies": draft.prop("accessPolicies") or [],
                 "enableSoftDelete": True,
                 "softDeleteRetentionInDays": draft.prop("softDeleteRetentionInDays") or 90,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chainfleet.emulator.seams import Traffic
 
-from .identity import AUDIENCES, TOKEN_LIFETIME_S, Directory
+from .identity import AUDIENCES, TOKEN_LIFETIME_S, VAULT_AUDIENCE, Directory
 
 _ALIASES = ("common", "organizations")
 
@@ -29,6 +29,8 @@ class Login:
     def __init__(self, directory: Directory, traffic: Traffic) -> None:
         self._directory = directory
         self._traffic = traffic
+        self.vaults = ""
+        """Address of the key vaults' data plane, with a slash at its end: their audience in this cloud."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -149,10 +151,12 @@ class Login:
                 "flows must have a scope value with /.default suffixed to the resource identifier.",
             )
         plain = wanted.rstrip("/")
+        if self.vaults and plain == self.vaults.rstrip("/"):
+            return VAULT_AUDIENCE
         if plain.startswith("https://127.0.0.1:"):
             # Clients of custom clouds ask for ARM's own address.
             return AUDIENCES[0]
-        if plain not in AUDIENCES:
+        if plain not in (*AUDIENCES, VAULT_AUDIENCE):
             raise LoginRefused(
                 400,
                 "invalid_resource",

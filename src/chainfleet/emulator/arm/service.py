@@ -27,6 +27,8 @@ from .login import Login
 from .resources import SUCCEEDED, Resource, Store
 from .routing import Router
 from .subscription import Subscription
+from .vault_gateway import VaultGateway
+from .vaults import KeyVaults
 from .world import World
 
 log = logging.getLogger(__name__)
@@ -34,10 +36,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The sockets of ARM and of its authority host, bound before anything else is started."""
+    """The sockets of ARM, its authority host and its key vaults, bound before anything else is started."""
 
     arm: socket.socket
     login: socket.socket
+    vault: socket.socket
 
     @property
     def endpoint(self) -> str:
@@ -46,13 +49,19 @@ class Listeners:
 
     @property
     def ports(self) -> dict[str, int]:
-        """Both ports, by name."""
-        return {"arm": self.arm.getsockname()[1], "login": self.login.getsockname()[1]}
+        """Their ports, by name."""
+        named = {"arm": self.arm, "login": self.login, "vault": self.vault}
+        return {name: listener.getsockname()[1] for name, listener in named.items()}
 
     @property
     def authority(self) -> str:
         """The authority host's address, with a slash at its end."""
         return _address(self.login)
+
+    @property
+    def vaults(self) -> str:
+        """Address of the key vaults' data plane, with a slash at its end."""
+        return _address(self.vault)
 
 
 def _address(listener: socket.socket) -> str:
@@ -60,12 +69,13 @@ def _address(listener: socket.socket) -> str:
 
 
 class Arm:
-    """ARM and its authority host; implements `seams.Durable`.
+    """ARM, its authority host and its key vaults; implements `seams.Durable`.
 
     Args:
         directory: tenant, principals and tokens.
         store: made before, since the Kubernetes side looks addresses up in it.
         clusters: the Kubernetes side.
+        vaults: made before, since pods mount secrets from them.
         seed: of the durations.
         changed: called after every change, so that the state is kept.
     """
@@ -79,6 +89,7 @@ class Arm:
         faults: Faults,
         traffic: Traffic,
         clusters: Clusters,
+        vaults: KeyVaults,
         seed: int,
         changed: Dirty,
     ) -> None:
@@ -94,6 +105,7 @@ class Arm:
             directory=directory,
             clusters=clusters,
             endpoints={},
+            vaults=vaults,
             deleted_vaults={},
         )
         self._engine = Engine(self.world, clock, catalogue, locations, changed)
@@ -106,14 +118,17 @@ class Arm:
         )
         self._gateway = Gateway(router, directory, clock, faults, traffic)
         self._login = Login(directory, traffic)
+        self._vaults = VaultGateway(vaults, directory, clock, faults, traffic)
         self._servers: list[Server] = []
 
     async def start(self, tls: ssl.SSLContext, listeners: Listeners) -> None:
         """Start answering, and let interrupted operations go on."""
-        self._gateway.authority = listeners.authority
+        self._gateway.authority = self._vaults.authority = listeners.authority
+        self._login.vaults = listeners.vaults
         self._servers = [
             await Server.start(self._login.handle, tls=tls, listener=listeners.login),
             await Server.start(self._gateway.handle, tls=tls, listener=listeners.arm),
+            await Server.start(self._vaults.handle, tls=tls, listener=listeners.vault),
         ]
         self._engine.operations.resume()
 
@@ -155,7 +170,8 @@ class Arm:
             "quotas": self.world.quotas.overrides,
         }
         resources, operations = self.world.store.dump_json(), self._engine.operations.dump_json()
-        return f'{{"resources":{resources},"operations":{operations},{json.dumps(rest)[1:]}'
+        vaults = self.world.vaults.dump_json()
+        return f'{{"resources":{resources},"operations":{operations},"vaults":{vaults},{json.dumps(rest)[1:]}'
 
     def load(self, state: object) -> None:
         """Take up a state that `dump` gave."""
@@ -164,5 +180,6 @@ class Arm:
         self.world.store.load(state["resources"])
         self._engine.operations.load(state["operations"])
         self.world.deleted_vaults.update(state["deleted_vaults"])
+        self.world.vaults.load(state.get("vaults", {}))
         self._subscription.registered = set(state["registered"])
         self.world.quotas.overrides.update(state["quotas"])

@@ -196,6 +196,7 @@ class Subscription:
             if self._world.deleted_vaults[name]["purgeProtectionEnabled"]:
                 raise bad_request("BadRequest", f"The vault '{name}' is protected from being purged.")
             del self._world.deleted_vaults[name]
+            self._world.vaults.purge(name)
             return Answer(200, changed=True)
         return json_answer(self._deleted_vault(name))
 

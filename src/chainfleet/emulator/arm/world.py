@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .addresses import AddressPool
     from .identity import Directory
+    from .vaults import KeyVaults
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class World:
     Attributes:
         clusters: the Kubernetes side.
         endpoints: where the clusters' APIs answer, by key of the managed cluster.
+        vaults: what lies in the key vaults.
         deleted_vaults: key vaults that are deleted but not purged, by name: their last body.
     """
 
@@ -36,6 +38,7 @@ class World:
     directory: Directory
     clusters: Clusters
     endpoints: dict[str, ClusterEndpoint]
+    vaults: KeyVaults
     deleted_vaults: dict[str, dict[str, object]]
 
     def uuid(self, *what: object) -> str:

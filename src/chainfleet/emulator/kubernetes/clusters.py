@@ -20,6 +20,7 @@ from ..seams import (
     Faults,
     NodePool,
     PublicAddresses,
+    SecretVaults,
     Tls,
     Traffic,
 )
@@ -27,6 +28,7 @@ from .addresses import AddressBook
 from .cluster import Cluster
 from .kinds import Kinds
 from .node.kubelet import DOWN_POLL_S
+from .node.mounting import SecretMounts
 from .node.program import Programs, Service
 from .server import ClusterServer
 from .store import Store
@@ -43,6 +45,7 @@ class EmulatedClusters:
         clock: emulated time.
         faults: what goes wrong.
         public: ARM's public IP addresses.
+        vaults: ARM's key vaults; without them nodes have no provider for their secrets.
         tls: the emulator's certificate authority.
         traffic: counts requests and changes.
         programs: what runs in containers; without one, containers just run.
@@ -58,6 +61,7 @@ class EmulatedClusters:
         clock: Clock,
         faults: Faults,
         public: PublicAddresses,
+        vaults: SecretVaults | None = None,
         tls: Tls,
         traffic: Traffic,
         programs: Programs = Service,
@@ -69,6 +73,7 @@ class EmulatedClusters:
         self._clock = clock
         self._faults = faults
         self._public = public
+        self._vaults = vaults
         self._tls = tls
         self._traffic = traffic
         self._programs = programs
@@ -120,6 +125,7 @@ class EmulatedClusters:
             self._public,
             self._addresses,
             self._programs,
+            SecretMounts(spec.id, store, self._vaults),
             rng,
             self._wall,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..seams import Clock, ClusterSpec, FaultKind, Faults, PublicAddresses
 from .addresses import AddressBook
+from .node.mounting import SecretMounts
 from .node.program import Programs
 from .node.timing import Span
 from .store import Store
@@ -31,6 +32,7 @@ class World:
         public: ARM's public IP addresses.
         addresses: routes between clusters.
         programs: what runs in containers.
+        mounts: secrets from key vaults.
         rng: for durations and names.
         wall: seconds since 1970.
     """
@@ -42,6 +44,7 @@ class World:
     public: PublicAddresses
     addresses: AddressBook
     programs: Programs
+    mounts: SecretMounts
     rng: random.Random
     wall: Callable[[], float]
     _events: list[str] = field(default_factory=list)

@@ -147,7 +147,7 @@ class ContainerRun:
             self.spec["image"],
             command,
             environment(self._world.store, self._pod, self.spec),
-            MountedFiles(self._world.store, self._pod, self.spec),
+            MountedFiles(self._world.store, self._world.mounts, self._pod, self.spec),
             self.log,
             self._world.clock,
             self._changed.set,

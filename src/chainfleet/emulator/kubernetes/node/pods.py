@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from ... import background
 from ..world import World
 from .containers import ContainerRun
+from .mounting import of_driver
 from .program import PodIdentity
 from .timing import DISK_ATTACH, IMAGE_PULL, SANDBOX, SHUTDOWN
 from .volumes import claims, missing
@@ -16,6 +18,8 @@ from .volumes import claims, missing
 Json = dict[str, Any]
 
 KUBELET = "kubelet"
+MOUNT_AGAIN_S = 15.0
+"""Emulated seconds until a volume whose secret can't be had is tried again."""
 
 
 class PodLife:
@@ -155,7 +159,8 @@ class PodLife:
             for problem in (p for p in problems if "unbound" not in p):
                 self._world.event(self.pod, "FailedMount", problem, source=KUBELET, kind="Warning")
             self._waiting("ContainerCreating")
-            await self._wait()
+            # What lies outside of the cluster wakes nobody: the kubelet tries again by itself.
+            await self._wait(MOUNT_AGAIN_S if any(map(of_driver, self._volumes)) else None)
         self._waiting("ContainerCreating")
         if claims(self.pod):
             await self._world.clock.sleep(self._world.draw(DISK_ATTACH))
@@ -168,6 +173,8 @@ class PodLife:
 
     def _unmountable(self) -> list[str]:
         problems = missing(self._world.store, self.pod)
+        found = (self._world.mounts.problem(self.pod, v) for v in self._volumes if of_driver(v))
+        problems += [problem for problem in found if problem]
         namespace = self._pod["metadata"]["namespace"]
         for name in claims(self.pod):
             claim = self._world.store.find("persistentvolumeclaims", namespace, name)
@@ -220,9 +227,17 @@ class PodLife:
                 await self._world.clock.sleep(self._world.draw(IMAGE_PULL))
                 self._world.event(pod, "Pulled", f'Successfully pulled image "{image}"', source=KUBELET)
 
-    async def _wait(self) -> None:
+    @property
+    def _volumes(self) -> list[Json]:
+        return list(self._pod["spec"].get("volumes", ()))
+
+    async def _wait(self, at_most_s: float | None = None) -> None:
+        """Wait until something has changed, or that many emulated seconds."""
         self._woken.clear()
-        await self._woken.wait()
+        real = None if at_most_s is None else at_most_s / self._world.clock.time_scale
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(real):
+                await self._woken.wait()
 
     async def _end(self) -> None:
         pod = self.pod

@@ -7,12 +7,13 @@ import posixpath
 from typing import Any
 
 from ..store import Store
+from .mounting import SecretMounts, of_driver
 
 Json = dict[str, Any]
 
 
 def missing(store: Store, pod: Json) -> list[str]:
-    """ConfigMaps, Secrets and provider classes that a pod can't start without, as events name them."""
+    """ConfigMaps and Secrets that a pod can't start without, as events name them."""
     namespace = pod["metadata"]["namespace"]
     found = []
     for volume in pod["spec"].get("volumes", ()):
@@ -56,10 +57,6 @@ def _sources(volume: Json) -> list[tuple[str, str, str, bool]]:
         if source := part.get("secret"):
             name = source.get("secretName") or source.get("name")
             found.append(("secrets", "secret", name, bool(source.get("optional"))))
-    csi = volume.get("csi") or {}
-    if csi.get("driver") == "secrets-store.csi.k8s.io":
-        name = (csi.get("volumeAttributes") or {}).get("secretProviderClass", "")
-        found.append(("secretproviderclasses.secrets-store.csi.x-k8s.io", "secretproviderclass", name, False))
     return found
 
 
@@ -75,12 +72,14 @@ def claims(pod: Json) -> list[str]:
 class MountedFiles:
     """The file system of one container, read from the cluster's objects when asked."""
 
-    def __init__(self, store: Store, pod: Json, container: Json) -> None:
+    def __init__(self, store: Store, mounts: SecretMounts, pod: Json, container: Json) -> None:
         self._store = store
+        self._secret_mounts = mounts
         self._pod = pod
         self._volumes = {v["name"]: v for v in pod["spec"].get("volumes", ())}
-        mounts = container.get("volumeMounts", ())
-        self._mounts = sorted(mounts, key=lambda m: len(m["mountPath"]), reverse=True)
+        self._mounts = sorted(
+            container.get("volumeMounts", ()), key=lambda m: len(m["mountPath"]), reverse=True
+        )
 
     def read(self, path: str) -> bytes | None:
         """A file from a mounted volume; None if there's none."""
@@ -95,6 +94,8 @@ class MountedFiles:
                 if (found := self._from_source(source, inside)) is not None:
                     return found
             return None
+        if of_driver(volume):
+            return self._secret_mounts.read(self._pod, volume, inside)
         return self._from_source(volume, inside)
 
     def disk(self, path: str) -> str:
