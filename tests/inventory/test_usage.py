@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chainfleet.drivers.inventory.needs import Check, Verdict
+from chainfleet.drivers.inventory.azure_vaults import may_set_secrets
+from chainfleet.drivers.inventory.needs import VAULT_SECRETS, Check, Verdict
 from chainfleet.drivers.inventory.usage import Usage, validate_usage
 from chainfleet.emulator.client import Running
 from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
@@ -181,3 +182,46 @@ def test_a_deployment_without_room_is_refused_before_anything_is_made(
     assert "uksouth: vCPUs: 12 needed, 0 of 4 used (cores)" in done.stderr
     assert "az quota update" in done.stderr
     assert cloud.control("/stats")["changes"]["total"] == before
+
+
+def in_vaults(fleet: Fleet) -> Fleet:
+    return fleet.model_copy(
+        update={
+            "network": fleet.network.model_copy(update={"node_keys": "vault"}),
+            "regions": fleet.regions[:2],
+        }
+    )
+
+
+def without_keys(cloud: Running) -> dict[str, str]:
+    """The environment of somebody who may deploy and not write secrets."""
+    made = cloud.control("/principals", "POST", {"name": "no-keys", "secrets": False})
+    credentials = {"CLIENT_ID": made["client_id"], "CLIENT_SECRET": made["client_secret"]}
+    changed = {f"{head}_{name}": v for head in ("ARM", "AZURE") for name, v in credentials.items()}
+    return {**cloud.environment, **changed}
+
+
+def test_who_may_not_write_secrets_is_told_before_anything_is_made(cloud: Running, fleet: Fleet) -> None:
+    assert not look(cloud, in_vaults(fleet)).failed
+    usage = validate_usage(in_vaults(fleet), without_keys(cloud))
+    assert {name: [c.what for c in found] for name, found in failing(usage).items()} == {
+        region.name: [VAULT_SECRETS] for region in in_vaults(fleet).regions
+    }
+    assert "azure-key-writer-role.json" in usage.failed[0].way_out
+    # No other region would be any better.
+    assert usage.instead == {}
+    assert not validate_usage(fleet, without_keys(cloud), regions=["uksouth"]).failed
+
+
+@pytest.mark.parametrize(
+    ("permission", "expected"),
+    [
+        ({"dataActions": ["Microsoft.KeyVault/vaults/secrets/setSecret/action"]}, True),
+        ({"dataActions": ["*"]}, True),
+        ({"dataActions": ["Microsoft.KeyVault/vaults/secrets/getSecret/action"]}, False),
+        ({"dataActions": ["*"], "notDataActions": ["Microsoft.KeyVault/vaults/secrets/*"]}, False),
+        ({"actions": ["*"], "dataActions": []}, False),
+    ],
+)
+def test_a_right_to_manage_is_no_right_to_write_secrets(permission: dict[str, Any], expected: bool) -> None:
+    assert may_set_secrets(permission) is expected

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from chainfleet.drivers.arm import ArmReader
 from chainfleet.drivers.besu.keys import KeyStore
 from chainfleet.drivers.besu.vault import NodeKeys
+from chainfleet.drivers.inventory.azure_vaults import AzureVaults
+from chainfleet.drivers.inventory.needs import Verdict
 from chainfleet.drivers.kubernetes import clusters
 from chainfleet.drivers.kubernetes.region_task import RegionTask
 from chainfleet.drivers.verification.region import check_keys
@@ -182,6 +185,20 @@ def test_who_may_not_write_is_told_the_role_and_nothing_is_applied(region: Vault
         assert await (await region.cluster()).list_objects("StatefulSet", "besu") == []
 
     go(scenario())
+
+
+def test_the_preflight_asks_a_vault_that_stands_itself(region: VaultRegion) -> None:
+    def verdict() -> Verdict:
+        reader = ArmReader(region.environ, region.environ["ARM_SUBSCRIPTION_ID"])
+        with reader:
+            return AzureVaults(reader, region.fleet, region.environ).check("northeurope").verdict
+
+    assert verdict() is Verdict.OK
+    region.make_vault(networkAcls={"defaultAction": "Deny", "ipRules": []})
+    assert verdict() is Verdict.UNKNOWN
+    region.make_vault()
+    region.as_stranger()
+    assert verdict() is Verdict.UNAVAILABLE
 
 
 def test_a_throttled_vault_is_asked_again_when_it_says(region: VaultRegion) -> None:

@@ -17,6 +17,7 @@ import httpx2
 from chainfleet.drivers.besu import BesuDriver
 from chainfleet.drivers.driver import Attempt, Driver, Outcome
 from chainfleet.drivers.kubernetes import KubernetesDriver, clusters
+from chainfleet.drivers.terraform.vaults import vault_name
 from chainfleet.emulator.client import Running
 from chainfleet.model.fleet import AzureCloud, Clouds, Deployment, Fleet, Network, Region
 from chainfleet.model.task import Phase, Task
@@ -45,7 +46,7 @@ class VaultRegion:
         self.besu, self.kubernetes = BesuDriver(), KubernetesDriver()
         subscription = self.environ["ARM_SUBSCRIPTION_ID"]
         self.group = f"/subscriptions/{subscription}/resourceGroups/{self.name}-{REGION}"
-        self.vault_name = f"vault{uuid.uuid4().hex[:12]}"
+        self.vault_name = vault_name(self.name, self.group)
         self.vault_id = f"{self.group}/providers/Microsoft.KeyVault/vaults/{self.vault_name}"
         self.role_id = f"{self.vault_id}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from chainfleet.model.fleet_file import json_schema, new_fleet
 from chainfleet.model.task import Phase, Plan, TaskKind
 from chainfleet.runtime.targets import PolicyOptions, load, machine, place_of
 from chainfleet.scheduling.planning import make_plan, select
+
+if TYPE_CHECKING:
+    from chainfleet.drivers.besu.vault import Vault
 
 
 def print_new_fleet(name: str, chain_id: int, regions: int) -> None:
@@ -125,7 +128,13 @@ def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -
         for task, outputs in left.items()
         if task.startswith(network) and "public_ips" in outputs
     }
-    written = write_rendered(loaded.fleet, output, workspace=folder.workspace, addresses=addresses)
+    written = write_rendered(
+        loaded.fleet,
+        output,
+        workspace=folder.workspace,
+        addresses=addresses,
+        vaults=_vaults(loaded.fleet, left),
+    )
     missing = {region: list(names) for region, names in written.placeholders.items() if names}
     if as_json:
         document = {
@@ -141,6 +150,18 @@ def run_render(path: Path, output: Path, state: Path | None, *, as_json: bool) -
         typer.echo(
             f"not known before the networks exist, marked in {len(missing)} regions: {', '.join(missing[first])}"
         )
+
+
+def _vaults(fleet: Fleet, outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Vault]:
+    """The key vaults that a deployment left."""
+    from chainfleet.drivers.besu.vault import Vault
+
+    head, tenant = "infrastructure/cluster/", fleet.clouds.azure.tenant_id
+    return {
+        task.removeprefix(head): Vault(left["vault_name"], left["vault_uri"], tenant, left["identity_id"])
+        for task, left in outputs.items()
+        if task.startswith(head) and left.get("vault_name")
+    }
 
 
 def _check_tools() -> list[dict[str, Any]]:

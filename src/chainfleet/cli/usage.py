@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import typer
 
+from chainfleet.drivers.inventory.needs import VAULT_SECRETS
 from chainfleet.model.errors import EnvironmentProblem, ErrorClass, InputError, TaskFailed
 from chainfleet.model.fleet import Fleet
 from chainfleet.model.region import known_regions
@@ -139,6 +140,8 @@ def _severity(check: Check) -> tuple[int, float]:
 
 
 def _sentence(check: Check) -> str:
+    if check.what == VAULT_SECRETS:
+        return f"{check.region}: {check.what}: these credentials may not write them"
     if check.limit is None:
         return f"{check.region}: {check.what}: {check.way_out}"
     return (
@@ -149,7 +152,7 @@ def _sentence(check: Check) -> str:
 
 def _ways_out(check: Check, usage: Usage) -> str:
     other = usage.instead.get(check.region)
-    ways = [check.way_out] if check.limit is not None else []
+    ways = [check.way_out] if check.limit is not None or check.what == VAULT_SECRETS else []
     ways += [f"take {other} instead"] if other else []
     return ", or ".join(ways) or "take another region"
 

@@ -164,10 +164,11 @@ def _kept(document: Mapping[str, Any]) -> Kept:
     return Kept(str(document.get("value", "")), str(document.get("id", "")).rsplit("/", 1)[-1])
 
 
-_ROLE = (
-    "assign it the role of examples/permissions/azure-key-writer-role.json, or Key Vault Secrets Officer; "
+ROLE = (
+    "assign them the role of examples/permissions/azure-key-writer-role.json, or Key Vault Secrets Officer; "
     "one that was given just now takes up to ten minutes"
 )
+"""What credentials lack that a vault refuses."""
 _ADDRESS = "add this machine's address to clouds.azure.authorized_ip_ranges, then deploy the infrastructure"
 
 
@@ -199,7 +200,7 @@ def _meaning(code: int, inner: str, what: str) -> tuple[ErrorClass, str]:
         name = what.partition(" ")[0].rpartition("/")[2]
         return ErrorClass.CONFIGURATION, f"bring it back: az keyvault secret recover --name {name}"
     if code in (401, 403):
-        return ErrorClass.AUTHORISATION, _ROLE
+        return ErrorClass.AUTHORISATION, ROLE
     if code == 429:
         return ErrorClass.THROTTLED, ""
     return (ErrorClass.TRANSIENT, "") if code >= 500 or code in (408, 409) else (ErrorClass.CONFIGURATION,

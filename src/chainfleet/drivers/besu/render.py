@@ -7,7 +7,7 @@ What isn't known yet (addresses, keys) stands in the files as a placeholder that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chainfleet.drivers.kubernetes.base import base_manifests
@@ -24,6 +24,7 @@ from .manifests import Artefacts, render_region
 from .node_config import UNALLOCATED, placeholder
 from .peers import declared_addresses
 from .policy import policy_breaches
+from .vault import Vault
 
 Addresses = Mapping[str, Sequence[str]]
 CENTRAL = "central-monitoring"
@@ -44,7 +45,12 @@ class Rendered:
 
 
 def write_rendered(
-    fleet: Fleet, folder: Path, *, workspace: Path | None = None, addresses: Addresses | None = None
+    fleet: Fleet,
+    folder: Path,
+    *,
+    workspace: Path | None = None,
+    addresses: Addresses | None = None,
+    vaults: Mapping[str, Vault] | None = None,
 ) -> Rendered:
     """Write every region's objects below a folder.
 
@@ -53,17 +59,18 @@ def write_rendered(
         folder: gets one folder per region, and one for a central Prometheus.
         workspace: an environment's folder; its genesis and peer list are used if it has them.
         addresses: what peers dial, per region; placeholders stand for those that are missing.
+        vaults: the key vaults of regions that have one by now; likewise, where node keys lie in vaults.
 
     Raises:
         InputError: something can't be rendered, or would break the policy; nothing is written then.
     """
     genesis, peers = _network_files(workspace)
     known = _addresses(fleet, addresses or {})
+    places = _vaults(fleet, vaults or {})
     contents: dict[Path, list[Manifest]] = {}
     for region in fleet.regions:
-        for name, manifests in region_files(
-            fleet, region, _artefacts(fleet, region, genesis, peers, known)
-        ).items():
+        made = _artefacts(fleet, region, genesis, peers, known, places.get(region.name))
+        for name, manifests in region_files(fleet, region, made).items():
             contents[folder / region.name / name] = manifests
     breaches = policy_breaches(m for manifests in contents.values() for m in manifests)
     if breaches:
@@ -78,12 +85,13 @@ def write_rendered(
         plain |= {folder / CENTRAL / name: text for name, text in central_files(fleet).items()}
     for path, text in plain.items():
         write_text(path, text, durable=False)
-    return Rendered((*sorted(contents), *sorted(plain)), _placeholders(fleet, known, genesis))
+    return Rendered((*sorted(contents), *sorted(plain)), _placeholders(fleet, known, genesis, places))
 
 
 def region_files(fleet: Fleet, region: Region, artefacts: Artefacts) -> dict[str, list[Manifest]]:
     """Return a region's objects by the name of the file they go to; names sort in the order to apply."""
-    files = {"00-base.yaml": base_manifests(fleet, region)}
+    identity = "" if artefacts.vault is None else artefacts.vault.client_id
+    files = {"00-base.yaml": base_manifests(fleet, region, identity)}
     if fleet.validators_of(region):
         files["10-besu.yaml"] = [_started(m) for m in render_region(fleet, region, artefacts)]
     if fleet.monitoring.enabled:
@@ -116,7 +124,12 @@ def _addresses(fleet: Fleet, given: Addresses) -> dict[str, tuple[str, ...]]:
 
 
 def _artefacts(
-    fleet: Fleet, region: Region, genesis: str | None, peers: str | None, addresses: Addresses
+    fleet: Fleet,
+    region: Region,
+    genesis: str | None,
+    peers: str | None,
+    addresses: Addresses,
+    vault: Vault | None,
 ) -> Artefacts:
     known = [a for of_region in addresses.values() for a in of_region if not a.startswith(UNALLOCATED)]
     return Artefacts(
@@ -128,14 +141,30 @@ def _artefacts(
         ],
         group=f"{fleet.resource_prefix}-{region.name}",
         peer_sources=known,
+        vault=vault,
     )
 
 
-def _placeholders(fleet: Fleet, addresses: Addresses, genesis: str | None) -> dict[str, tuple[str, ...]]:
+def _vaults(fleet: Fleet, given: Mapping[str, Vault]) -> dict[str, Vault]:
+    """Where each region's node keys lie, with placeholders for what isn't known yet; empty where in Secrets."""
+    if fleet.network.node_keys != "vault":
+        return {}
+    tenant = fleet.clouds.azure.tenant_id
+    known = f"{UNALLOCATED}-tenant" if tenant.startswith("${") else tenant
+    unknown = Vault(f"{UNALLOCATED}-vault", "", known, f"{UNALLOCATED}-identity")
+    carriers = [region.name for region in fleet.regions if fleet.validators_of(region)]
+    return {name: replace(given.get(name, unknown), tenant_id=known) for name in carriers}
+
+
+def _placeholders(
+    fleet: Fleet, addresses: Addresses, genesis: str | None, vaults: Mapping[str, Vault]
+) -> dict[str, tuple[str, ...]]:
     common = () if genesis else (f"{UNALLOCATED}-genesis", f"{UNALLOCATED}-static-nodes")
     found = {}
     for region in fleet.regions:
-        own = tuple(a for a in addresses[region.name] if a.startswith(UNALLOCATED))
+        vault = vaults.get(region.name)
+        places = () if vault is None else (vault.name, vault.tenant_id, vault.client_id)
+        own = tuple(a for a in (*addresses[region.name], *places) if a.startswith(UNALLOCATED))
         if own or common:
             found[region.name] = common + own
     return found
@@ -149,12 +178,20 @@ def _readme(fleet: Fleet) -> str:
 One folder per region; apply its files in the order of their names, with `kubectl apply --server-side`
 or by Argo CD or Flux.
 
-- Node keys are not here. Make the Secrets {secrets} in namespace `besu` yourself, each with one entry
-  `nodekey` (64 hex digits), or let your secret operator make them.
-{_credentials_line(fleet)}- Whatever begins with `{UNALLOCATED}` is not known yet and has to be filled in: validators refuse to
+{_keys_line(fleet, secrets)}{_credentials_line(fleet)}- Whatever begins with `{UNALLOCATED}` is not known yet and has to be filled in: validators refuse to
   start with it.
 - Start the regions together: a validator that waits for a quorum doubles its round timer without end.
 - `{CENTRAL}/` holds rules, dashboards and configuration for a central Prometheus, Alertmanager and Grafana.
+"""
+
+
+def _keys_line(fleet: Fleet, secrets: str) -> str:
+    if fleet.network.node_keys == "vault":
+        return f"""- Node keys are not here. Put them into each region's key vault as the secrets {secrets}, each with
+  64 hex digits; pods mount the newest version.
+"""
+    return f"""- Node keys are not here. Make the Secrets {secrets} in namespace `besu` yourself, each with one entry
+  `nodekey` (64 hex digits), or let your secret operator make them.
 """
 
 

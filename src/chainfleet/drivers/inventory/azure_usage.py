@@ -12,6 +12,7 @@ from chainfleet.model.errors import ErrorClass, TaskFailed
 from chainfleet.model.fleet import Fleet, Region
 from chainfleet.model.region import azure_regions
 
+from .azure_vaults import AzureVaults
 from .needs import Check, Pool, Verdict, azure_counts, judge, pools_of, standing
 
 _SUBSCRIPTION = "2022-12-01"
@@ -51,6 +52,8 @@ class AzureUsage:
         self._reader = ArmReader(environ, setting(fleet.clouds.azure.subscription_id, environ))
         try:
             _require_access(self._reader)
+            in_vaults = fleet.network.node_keys == "vault"
+            self._vaults = AzureVaults(self._reader, fleet, environ) if in_vaults else None
         except TaskFailed:
             self.close()
             raise
@@ -61,7 +64,8 @@ class AzureUsage:
 
     def check(self, region: Region) -> list[Check]:
         """Everything that region needs, checked; raises TaskFailed where Azure can't be asked."""
-        return check_region(self._reader, self._fleet, region, deployed=region.name in self._deployed)
+        found = check_region(self._reader, self._fleet, region, deployed=region.name in self._deployed)
+        return found if self._vaults is None else [*found, self._vaults.check(region.name)]
 
 
 def check_region(reader: ArmReader, fleet: Fleet, region: Region, *, deployed: bool) -> list[Check]:

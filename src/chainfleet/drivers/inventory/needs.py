@@ -18,6 +18,10 @@ NODE_DISK_GIB = 64
 """Disk of a node, as `terraform/aws/region` and `terraform/gcp/region` make it."""
 
 
+VAULT_SECRETS = "key vault's secrets"
+"""What the check is called whether node keys can be put into a region's vault: a right, no room."""
+
+
 class Verdict(StrEnum):
     """What a check came to."""
 

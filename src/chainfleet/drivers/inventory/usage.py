@@ -12,7 +12,7 @@ from chainfleet.model.errors import ErrorClass, InputError, TaskFailed
 from chainfleet.model.fleet import Cloud, Fleet, Region
 from chainfleet.model.region import known_regions
 
-from .needs import Check, Verdict, substitutes
+from .needs import VAULT_SECRETS, Check, Verdict, substitutes
 
 CLOUDS: tuple[Cloud, ...] = ("azure", "aws", "gcp")
 """Clouds that have quotas, in the order in which they are asked."""
@@ -131,8 +131,12 @@ def _instead(
     checks: Mapping[str, Sequence[Check]],
     check_all: Callable[[Sequence[str]], Iterable[list[Check]]],
 ) -> dict[str, str]:
-    """For each region that would fail the nearest one that has room; nobody is sent to the same region twice."""
-    failing = [name for name, found in checks.items() if any(c.verdict.stops for c in found)]
+    """For each region that has no room the nearest one that has some; nobody is sent to the same region twice."""
+    failing = [
+        name
+        for name, found in checks.items()
+        if any(c.verdict.stops and c.what != VAULT_SECRETS for c in found)
+    ]
     nearest = {name: substitutes(cloud, name, taken)[:_CANDIDATES] for name in failing}
     candidates = sorted({other for others in nearest.values() for other in others})
     good = {name for name, found in zip(candidates, check_all(candidates), strict=True) if _has_room(found)}

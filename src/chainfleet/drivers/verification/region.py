@@ -106,14 +106,14 @@ async def check_keys(task: RegionTask, keys: NodeKeys) -> None:
         raise _wrong(
             f"vault {vault.name} of {task.region.name} doesn't hold the key of {task.region.name}-{wrong[0]} "
             f"as the newest version of {secret}",
-            way_out=f"`chainfleet deploy` puts it there; az keyvault secret list-versions --name {secret} "
+            way_out=f"`chainfleet deploy FLEET` puts it there; az keyvault secret list-versions --name {secret} "
             f"--vault-name {vault.name} tells since when",
         )
     left = await leftovers(task)
     if left.free or left.needed:
         raise _wrong(
             f"Secret {(left.needed + left.free)[0]} in {task.region.name} still holds a node key",
-            way_out="`chainfleet besu restart` lets validators take it from the vault; then `chainfleet deploy`",
+            way_out="`chainfleet besu restart FLEET` lets validators take it from the vault; then `chainfleet deploy FLEET`",
         )
 
 

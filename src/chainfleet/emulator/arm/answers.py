@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from .bodies import Json
 from .errors import bad_request
+from .identity import Principal
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Asked:
         body: the request's JSON object; empty where there is none.
         base: scheme and host, for absolute URLs.
         path: the path as given.
+        principal: who asks; None before that is known.
     """
 
     verb: str
@@ -48,6 +50,7 @@ class Asked:
     body: Mapping[str, Any]
     base: str
     path: str
+    principal: Principal | None = None
 
     @property
     def api_version(self) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +49,7 @@ class Gateway:
             if asked.segments[:2] == ["metadata", "endpoints"]:
                 return web.json_response(self._metadata(asked.base))
             principal = self._authenticate(request)
+            asked = replace(asked, principal=principal)
             target = self._router.target(asked)
             call = self._call(asked, target, principal)
             self._authorise(asked, call, principal)

@@ -194,6 +194,6 @@ def _is_special(lower: list[str]) -> bool:
     if lower[2] != "providers":
         return False
     rest = lower[3:]
-    if len(rest) < 2 or rest[1] in ("register", "unregister", "skus", "deletedvaults"):
+    if len(rest) < 2 or rest[1] in ("register", "unregister", "skus", "deletedvaults", "permissions"):
         return True
     return rest[1] == "locations"

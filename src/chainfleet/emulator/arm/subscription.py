@@ -11,6 +11,7 @@ from .catalogue import NAMESPACES, REGISTERED, Catalogue
 from .compute import sku_rows
 from .errors import ArmError, bad_request
 from .filters import equalities
+from .identity import Principal
 from .kinds_containers import VERSIONS
 from .locations import Locations
 from .operations import Operation, Operations, Status
@@ -93,6 +94,8 @@ class Subscription:
             return self._skus(asked)
         if rest == ["microsoft.keyvault", "deletedvaults"] and asked.verb == "GET":
             return page(asked, sorted(self._world.deleted_vaults), self._deleted_vault)
+        if rest == ["microsoft.authorization", "permissions"] and asked.verb == "GET":
+            return json_answer({"value": _permissions(asked.principal)})
         if len(rest) >= 4 and rest[1] == "locations":
             return self._located(asked, namespace, rest[2], rest[3:])
         return None
@@ -199,6 +202,15 @@ class Subscription:
             self._world.vaults.purge(name)
             return Answer(200, changed=True)
         return json_answer(self._deleted_vault(name))
+
+
+def _permissions(principal: Principal | None) -> list[Json]:
+    """What a principal may do in the whole subscription; roles on single resources don't count there."""
+    found: list[Json] = [{"actions": ["*"], "notActions": [], "dataActions": [], "notDataActions": []}]
+    if principal is not None and principal.secrets:
+        secrets = ["Microsoft.KeyVault/vaults/secrets/*"]
+        found.append({"actions": [], "notActions": [], "dataActions": secrets, "notDataActions": []})
+    return found
 
 
 def _kubernetes_versions() -> Json:
