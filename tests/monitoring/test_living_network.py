@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 
 import pytest
-from living import BUSY, LivingRegions, Webhook, installed, start_alertmanager, start_anvil, watched
+from living import LivingRegions, Webhook, installed, start_alertmanager, start_anvil, watched
 
 from chainfleet.drivers.contracts import ContractsDriver
 from chainfleet.drivers.monitoring.configuration import alertmanager_configuration
@@ -33,8 +33,8 @@ NAMES = tuple(f"region-{i:02d}" for i in range(24))
 BY_AGENT = NAMES[12]
 DEPLOYER = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """The first of anvil's well-known development accounts."""
-SLACK_S = 8.0 * BUSY
-"""Scrapes, evaluations and a busy machine."""
+HEARTBEAT_S = 28
+"""Seconds of a feed's heartbeat: longer than it takes to see that all is well, most of the time."""
 
 
 def fleet_parts(addresses):
@@ -42,7 +42,7 @@ def fleet_parts(addresses):
     return {
         "network": Network(chain_id=138, block_period_seconds=1, request_timeout_seconds=2),
         "contracts": Contracts(
-            chains=chains, oracle=Oracle(heartbeat_seconds=int(28 * BUSY), timeout_seconds=2)
+            chains=chains, oracle=Oracle(heartbeat_seconds=HEARTBEAT_S, timeout_seconds=2)
         ),
         "monitoring": Monitoring(
             scrape_interval_seconds=2,
@@ -137,29 +137,29 @@ def test_what_24_regions_tell_and_when_their_alerts_fire(tmp_path, run_metrics):
             await stack.enter_async_context(world)
             await world.bring_up()
             for kind in ("deploy", "round"):
+                answered = time.monotonic()
                 tasks = [f"contracts/{kind}/{name}" for name, *_ in addresses]
                 await asyncio.gather(*(world.run(ContractsDriver(), task) for task in tasks))
-            answered = time.monotonic()
             routes = alertmanager_configuration(world.fleet)
             alertmanager, alertmanager_port = start_alertmanager(tmp_path, routes, webhook.port)
             stack.callback(alertmanager.stop)
             run_port = await stack.enter_async_context(
                 served(lambda _: (generate_latest(run_metrics), "text/plain; version=0.0.4"), 0)
             )
-            prometheus, collector = await stack.enter_async_context(
+            prometheus, _ = await stack.enter_async_context(
                 watched(world, tmp_path, run_port, alertmanager=alertmanager_port, by_agent=(BY_AGENT,))
             )
-            await healthy(world.fleet, prometheus)
+            await healthy(world.fleet, prometheus, answered)
             await loses_a_clock(world, prometheus)
             await asyncio.gather(
-                loses_the_oracle(world, prometheus, answered), loses_regions(world, prometheus, collector)
+                loses_the_oracle(world, prometheus, answered), loses_regions(world, prometheus)
             )
             await is_told(prometheus, webhook)
 
     asyncio.run(scenario())
 
 
-async def healthy(fleet, prometheus):
+async def healthy(fleet, prometheus, answered):
     """Everything used exists, every panel has data, and nothing fires."""
 
     async def all_there():
@@ -168,7 +168,7 @@ async def healthy(fleet, prometheus):
         return not missing
 
     try:
-        await prometheus.until(all_there, 12 * BUSY, "every metric used is scraped")
+        await prometheus.until(all_there, "every metric used is scraped")
     except AssertionError:
         raise AssertionError(f"used but never scraped: {sorted(prometheus.missing)}") from None
     queries = list(panel_queries(fleet))
@@ -180,14 +180,17 @@ async def healthy(fleet, prometheus):
         return not prometheus.empty
 
     try:
-        await prometheus.until(all_filled, 12 * BUSY, "every panel has data")
+        await prometheus.until(all_filled, "every panel has data")
     except AssertionError:
         raise AssertionError(f"panels without data: {prometheus.empty}") from None
 
     async def calm():
-        return await prometheus.firing() == {"Watchdog"} and not await prometheus.alerts("pending")
+        pending = {alert["labels"]["alertname"] for alert in await prometheus.alerts("pending")}
+        # On a slow machine the only answer may be old by now.
+        old = {"OracleStale"} if time.monotonic() > answered + Thresholds.of(fleet).oracle_stale_s else set()
+        return await prometheus.firing() - old == {"Watchdog"} and not pending - old
 
-    await prometheus.until(calm, 10 * BUSY, "no alert but the watchdog")
+    await prometheus.until(calm, "no alert but the watchdog")
     assert await prometheus.value("sum(region:validators_up)") == 48
     assert await prometheus.value("chainfleet_network_quorum_margin") == 16
     assert await prometheus.value(f'region:validators_up{{region="{BY_AGENT}"}}') == 2, "by remote write"
@@ -196,7 +199,7 @@ async def healthy(fleet, prometheus):
 async def loses_a_clock(world, prometheus):
     limits = Thresholds.of(world.fleet)
     number = world.faults.add(Fault(FaultKind.CLOCK_SKEW, region=NAMES[20], resource="Node", factor=3.0))
-    took = await prometheus.fires({"ClockSkewed"}, limits.hold_s(6) + SLACK_S)
+    took = await prometheus.fires({"ClockSkewed"})
     alerts = [a for a in await prometheus.alerts() if a["labels"]["alertname"] == "ClockSkewed"]
     assert {a["labels"]["region"] for a in alerts} == {NAMES[20]}
     off = re.search(r"is off by ([\d.]+)", alerts[0]["annotations"]["summary"])
@@ -208,29 +211,26 @@ async def loses_a_clock(world, prometheus):
 
 async def loses_the_oracle(world, prometheus, answered):
     limits = Thresholds.of(world.fleet)
-    due = answered + limits.oracle_stale_s + limits.hold_s(3) + SLACK_S
-    assert (
-        "OracleStale" not in await prometheus.firing() or time.monotonic() > answered + limits.oracle_stale_s
-    )
-    await prometheus.fires({"OracleStale"}, max(1.0, due - time.monotonic()))
+    early = "OracleStale" in await prometheus.firing()
+    assert not early or time.monotonic() > answered + limits.oracle_stale_s
+    await prometheus.fires({"OracleStale"})
     chains = {
         a["labels"]["chain"] for a in await prometheus.alerts() if a["labels"]["alertname"] == "OracleStale"
     }
     assert chains == {"first", "second"}
 
 
-async def loses_regions(world, prometheus, collector):
-    limits = Thresholds.of(world.fleet)
+async def loses_regions(world, prometheus):
     world.lose_regions(*NAMES[:8])
     early = {"RegionSilent", "RegionLost", "NetworkQuorumThin", "QuorumThin"}
-    await prometheus.fires(early, limits.hold_s(12) + collector.patience_s + SLACK_S)
+    await prometheus.fires(early)
     firing = await prometheus.firing()
     assert not firing & {"NetworkQuorumLost", "NetworkStalled", "ChainStalled"}, "32 of 48 are a quorum"
     assert await prometheus.value("chainfleet_network_quorum_margin") == 0
     height = await prometheus.value("chainfleet_chain_head")
     world.lose_regions(NAMES[8])
     late = {"NetworkQuorumLost", "QuorumLost", "NetworkStalled", "ChainStalled"}
-    await prometheus.fires(late, limits.stalled_s + limits.scrape_s + SLACK_S + collector.patience_s)
+    await prometheus.fires(late)
     assert await prometheus.value("chainfleet_chain_head") - height < 60
     lost = {
         a["labels"]["region"] for a in await prometheus.alerts() if a["labels"]["alertname"] == "RegionLost"
@@ -244,7 +244,7 @@ async def is_told(prometheus, webhook):
         return told.get("RegionSilent", 0) >= 8 and {"NetworkQuorumThin", "OracleStale"} <= set(told)
 
     try:
-        await prometheus.until(all_of_it, 20 * BUSY, "one message for eight regions")
+        await prometheus.until(all_of_it, "one message for eight regions")
     except AssertionError:
         raise AssertionError(f"Alertmanager told {webhook.told()}") from None
     annotations = webhook.received[-1]["alerts"][0]["annotations"]

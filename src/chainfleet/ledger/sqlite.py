@@ -42,6 +42,11 @@ MIGRATIONS = (
 )
 """What takes a ledger from each schema version to the next; never changed, only added to."""
 
+WAIT_S = 30.0
+"""Seconds to wait for another writer."""
+AGAIN_S = 0.01
+"""Seconds between two tries where SQLite itself doesn't wait."""
+
 INSERT = "INSERT INTO record (run, wall, at, kind, subject, body) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -124,11 +129,11 @@ def open_database(path: Path) -> sqlite3.Connection:
     """A connection that survives a loss of power and waits for other writers; errors are the operator's."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise write_problem(path, error) from None
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.OperationalError as error:
         connection.close()
@@ -137,6 +142,20 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection.close()
         raise damaged(path, error) from None
     return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """SQLite doesn't wait for others here as it does elsewhere: of two that open a new file at once, one is refused."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def write_problem(path: Path, error: Exception) -> EnvironmentProblem:
