@@ -58,14 +58,19 @@ async def deploy_all(world):
         await driver.change(world.attempt(task))
 
 
+def duration(world, workspace):
+    """Seconds that a deployment of its own takes."""
+    new_key(world)
+    world.workspace = workspace
+    started = time.monotonic()
+    asyncio.run(deploy_all(world))
+    return time.monotonic() - started
+
+
 def test_a_deployment_leaves_one_contract_and_one_round(world, tmp_path):
     rng = random.Random(138)
     asyncio.run(deploy_all(world))  # imports and caches are warm from here on, as they are in a forked child
-    new_key(world)
-    world.workspace = tmp_path / "warm"
-    started = time.monotonic()
-    asyncio.run(deploy_all(world))
-    whole = time.monotonic() - started
+    whole = min(duration(world, tmp_path / f"warm{n}") for n in range(3))
     cut = 0
     for moment in range(MOMENTS):
         new_key(world)

@@ -16,6 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from chaos import Chaos, Count
 from lines import Namespaced, why_no_namespaces
 
+pytestmark = pytest.mark.timeout(1800)
+
+LIMIT_S = 900.0
+"""Seconds within which it ends in any case; it takes a tenth of that."""
+
 
 def check(count: Count, folder: Path, fleet: Fleet) -> None:
     """It ended right, and nothing happened twice, at once, or by one who was fenced."""
@@ -33,7 +38,7 @@ def check(count: Count, folder: Path, fleet: Fleet) -> None:
 def test_it_ends_right_and_nothing_happens_twice(
     own_postgresql: Any, tmp_path: Path, chain_138: Fleet, seed: int, shots: int
 ) -> None:
-    count = Chaos(own_postgresql, tmp_path, seed=seed).run(shots, within_s=200)
+    count = Chaos(own_postgresql, tmp_path, seed=seed).run(shots, within_s=LIMIT_S)
     check(count, tmp_path, chain_138)
 
 
@@ -41,12 +46,11 @@ def test_a_worker_that_is_cut_off_stops_before_others_begin(
     own_postgresql: Any, tmp_path: Path, chain_138: Fleet
 ) -> None:
     chaos = Chaos(own_postgresql, tmp_path, seed=3, shots=("aimed cut",))
-    count = chaos.run(1, within_s=200)
+    count = chaos.run(1, within_s=LIMIT_S)
     assert count.cut_off == 1
     check(count, tmp_path, chain_138)
 
 
-@pytest.mark.timeout(1800)
 def test_the_same_with_a_network_that_loses_everything(
     own_postgresql: Any, tmp_path: Path, chain_138: Fleet, network: Any
 ) -> None:
@@ -57,6 +61,6 @@ def test_the_same_with_a_network_that_loses_everything(
         lines = [Namespaced(own_postgresql.port) for _ in range(3)]
         own_postgresql.admit("198.51.100.0/24", [line.host for line in lines])
         chaos = Chaos(own_postgresql, tmp_path, seed=4, lines=lines, shots=("aimed cut",))
-        count = chaos.run(1, within_s=200)
+        count = chaos.run(1, within_s=LIMIT_S)
     assert count.cut_off == 1
     check(count, tmp_path, chain_138)

@@ -79,7 +79,7 @@ def test_slow_makes_operations_take_longer(slow_cloud):
         return time.monotonic() - begin
 
     cloud = slow_cloud
-    normal = seconds(cloud, "one")
+    normal = min(seconds(cloud, f"normal{n}") for n in range(3))
     cloud.running.control(
         "/faults",
         "POST",
