@@ -18,6 +18,7 @@ from chainfleet.model.errors import InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
 from chainfleet.runtime.distributed.executor import machine_of
+from chainfleet.runtime.distributed.hearing import Hearing
 from chainfleet.runtime.distributed.tables import open_tables
 from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
 from chainfleet.runtime.distribution import Distribution, pools_of
@@ -41,7 +42,7 @@ def start_worker(
     database: str, tmp_path: Path, seconds: str = "0.02", home: str = "home"
 ) -> subprocess.Popen[str]:
     (tmp_path / "world").mkdir(exist_ok=True)
-    arguments = ["worker", database, str(tmp_path / home), str(tmp_path / "world"), seconds, "2"]
+    arguments = ["worker", database, str(tmp_path / home), str(tmp_path / "world"), seconds, "60"]
     worker = subprocess.Popen([sys.executable, PROGRAMS, *arguments], stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
     assert "serves pool default: 8 attempts at once" in worker.stdout.readline()
@@ -77,8 +78,16 @@ def test_logs_progress_and_outputs_come_back_and_sigterm_ends_what_runs(
 
 
 def test_logs_are_sent_while_they_are_written_where_no_folder_is_shared(
-    environment: Environment, database: str, tmp_path: Path
+    environment: Environment, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hear = Hearing._hear
+
+    async def hear_and_be_slow(self: Hearing) -> None:
+        """A worker says its last words, and its end, right after it was listened to."""
+        await hear(self)
+        await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(Hearing, "_hear", hear_and_be_slow)
     worker = start_worker(database, tmp_path, seconds="0.25", home="somewhere-else")
     plan = make_plan(environment.fleet, "r1")
     early: set[str] = set()

@@ -30,9 +30,7 @@ def bench() -> ModuleType:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["vue", "react"])
-def test_no_event_is_lost(
-    bench: ModuleType, play: Callable[..., dict[str, Any]], framework: str
-) -> None:
+def test_no_event_is_lost(bench: ModuleType, play: Callable[..., dict[str, Any]], framework: str) -> None:
     seen = bench.measure(framework, seconds=5.0, rate=1000.0)
     assert (seen["lost"], seen["gaps"], seen["cells"]) == (0, 0, 24 * 12)
     assert seen["records"] >= 5000

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import psycopg
 
 from chainfleet.ledger.codec import decode
+from chainfleet.ledger.database import Row
 from chainfleet.ledger.postgres import open_line_async
 
 from ..attempts import Surroundings
-from .desk import Desk
+from .desk import Desk, Ticket
 from .labels import Labels, Needs
 from .tables import WAKE, Pools
 
@@ -45,25 +46,30 @@ class Hearing:
         loop = asyncio.get_running_loop()
         try:
             async for _ in _alarm(self.desk.place.url):
+                ended = await self._ended()
+                # Only now: what a worker has to say it says before the end, and with the last end nobody listens.
                 await self._hear()
+                for ticket, row in ended:
+                    if not ticket.over.done():  # It may have been cancelled meanwhile.
+                        ticket.over.set_result(row)
                 if loop.time() - swept > self.desk.distribution.lease_s / 4:
                     swept = loop.time()
                     await self._sweep()
-                await self._fetch()
         except Exception as error:
             self.desk.deaf = error
             for ticket in self.desk.tickets.values():
                 if not ticket.over.done():
                     ticket.over.set_exception(error)
 
-    async def _fetch(self) -> None:
-        names = list(self.desk.tickets)
+    async def _ended(self) -> list[tuple[Ticket, Row]]:
+        """Attempts that are over and wait to be told so, with state, event, outputs and worker."""
+        waiting = {name: ticket for name, ticket in self.desk.tickets.items() if not ticket.over.done()}
+        if not waiting:
+            return []
         sql = """SELECT name, state, event, outputs, worker FROM attempt
             WHERE environment = ? AND name = ANY(?) AND state IN ('ended', 'lost')"""
-        for name, *rest in await self.desk.ask(sql, (self.desk.place.environment, names)) if names else ():
-            ticket = self.desk.tickets.get(name)
-            if ticket is not None and not ticket.over.done():
-                ticket.over.set_result(tuple(rest))
+        rows = await self.desk.ask(sql, (self.desk.place.environment, list(waiting)))
+        return [(waiting[name], tuple(rest)) for name, *rest in rows]
 
     async def _hear(self) -> None:
         sql = "DELETE FROM said WHERE environment = ? RETURNING id, run, task, number, kind, body"

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.lease import NAME as COORDINATOR
-from chainfleet.model.errors import ChainfleetError, LeaseLost
+from chainfleet.model.errors import ChainfleetError, LeaseLost, LeaseUnconfirmed
 
 from .tables import open_tables
 
@@ -94,7 +94,8 @@ class Pulse:
             ours = asked.result(timeout=max(0.0, self.left_s))
         except (TimeoutError, ChainfleetError):
             asked.cancel()
-            raise LeaseLost("the database could not be asked", way_out="nothing: it is tried again") from None
+            message = "the database could not be asked whether this attempt is still this worker's"
+            raise LeaseUnconfirmed(message, way_out="check that the worker reaches PostgreSQL") from None
         if not ours or self.left_s <= 0:
             raise LeaseLost("this attempt was taken from this worker", way_out="nothing: another one goes on")
 

@@ -16,7 +16,13 @@ from typing import Any
 
 from chainfleet.ledger.codec import decode, encode
 from chainfleet.ledger.postgres import PostgresConnection
-from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, ErrorClass, InputError
+from chainfleet.model.errors import (
+    ChainfleetError,
+    EnvironmentProblem,
+    ErrorClass,
+    InputError,
+    LeaseUnconfirmed,
+)
 from chainfleet.model.event import AttemptFailed, AttemptSucceeded, StartAttempt
 from chainfleet.model.fleet_file import load_fleet
 
@@ -233,7 +239,8 @@ class Worker:
         error = None if work.cancelled() else work.exception()
         if error is not None:
             kind = ErrorClass.CONFIGURATION if isinstance(error, InputError) else ErrorClass.TRANSIENT
-            return _failed(start, kind, str(error) or type(error).__name__), {}
+            fingerprint = "lease-unconfirmed" if isinstance(error, LeaseUnconfirmed) else ""
+            return _failed(start, kind, str(error) or type(error).__name__, fingerprint), {}
         if not work.cancelled():
             event, outputs = work.result()
             if not (isinstance(event, AttemptFailed) and event.error_class is ErrorClass.CANCELLED):
