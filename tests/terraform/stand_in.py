@@ -9,6 +9,7 @@ own, plans them, and creates, reads and imports resources in the file. Behaviour
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -269,7 +270,8 @@ def main() -> None:
         server, port = serve(provider)
         servers.append(server)
         address = {"Network": "tcp", "String": f"127.0.0.1:{port}"}
-        entry = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": 0, "Test": True, "Addr": address}
+        # Terraform looks once a second whether this process lives; with no such process it cancels its calls then.
+        entry = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}
         attached[f"registry.terraform.io/{provider.source}"] = entry
     print(json.dumps(attached), flush=True)  # noqa: T201
     sys.stdin.read()
