@@ -36,6 +36,8 @@ _IDENTITY = ("besu/keys/network", "besu/genesis/network")
 """Tasks whose outputs say which network it is."""
 _LEDGER_EVERY_S = 15.0
 """How often a ledger in a database, which has no time of its last change, is read anew."""
+_ONCE_PATIENCE_S = 30.0
+"""Seconds that a validator has with `--once`: nobody looks again in a moment, and late is not down."""
 _STALE_LOOKS = 4
 """Looks that may fail to come before `/healthz` says so."""
 
@@ -152,6 +154,7 @@ async def _export(
     stop = stop_on_signals()
     try:
         if options.once:
+            exporter.collector.patience_s = _ONCE_PATIENCE_S
             await exporter.collector.look()
             typer.echo(exposition(exporter.collector)[0].decode(), nl=False)
             return
