@@ -132,6 +132,21 @@ describe('the hub', () => {
     await vi.waitFor(() => expect(a.got).toContainEqual({ type: 'missed', environment: 'dev', head: 90 }))
   })
 
+  it('says to all tabs, and to who comes later, that a ledger is away, and forgets it with the stream', async () => {
+    const { hub, push } = hubWith()
+    const [a, late] = [port(), port()]
+    const away = { type: 'ledger', environment: 'dev', away: { since: 7, detail: 'refused' } }
+    hub.receive(a, watch(0))
+    push(hello)
+    push('event: ledger\ndata: {"environment":"dev","away_since":7,"detail":"refused"}\n\n')
+    await vi.waitFor(() => expect(a.got).toContainEqual(away))
+    hub.receive(late, watch(0))
+    expect(late.got).toContainEqual(away)
+    push(hello)
+    const back = { type: 'ledger', environment: 'dev', away: null }
+    await vi.waitFor(() => expect([a.got.at(-1), late.got.at(-1)]).toEqual([back, back]))
+  })
+
   it('watches several environments in one stream and leaves those that nobody looks at', async () => {
     const { hub, asked } = hubWith()
     const [a, b] = [port(), port()]
@@ -163,6 +178,20 @@ describe('the feed', () => {
     expect(taken).toEqual([3, 5])
     expect(made.metrics).toEqual({ first: 3, last: 5, records: 2, gaps: 1, duplicates: 2, batches: 2 })
     expect(made.link.getSnapshot().lagMs).toBe(0)
+  })
+
+  it('is not live while the ledger is away, and forgets that with the environment', () => {
+    const { feed: made, tell } = feed()
+    tell({ type: 'state', state: 'live', detail: '' })
+    tell({ type: 'ledger', environment: 'prod', away: { since: 7, detail: 'of another one' } })
+    expect(made.isLive).toBe(true)
+    tell({ type: 'ledger', environment: 'dev', away: { since: 7, detail: 'refused' } })
+    expect([made.isLive, made.link.getSnapshot().away]).toEqual([false, { since: 7, detail: 'refused' }])
+    tell({ type: 'ledger', environment: 'dev', away: null })
+    expect(made.isLive).toBe(true)
+    tell({ type: 'ledger', environment: 'dev', away: { since: 9, detail: 'refused' } })
+    made.watch('prod', 1, 't', { records: () => undefined, missed: () => undefined })
+    expect(made.isLive).toBe(true)
   })
 
   it('stays stale while it reconnects, from the moment it was last live', () => {

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
-from chainfleet.ledger.database import Postgres, postgres_place
+from chainfleet.ledger.database import PATIENCE_S, Postgres, postgres_place
 from chainfleet.ledger.lease import Lease, open_lease
 from chainfleet.ledger.outside import Outside
-from chainfleet.ledger.postgres import PATIENCE_S, PostgresConnection
+from chainfleet.ledger.postgres import PostgresConnection
 from chainfleet.ledger.store import Entry, Ledger
 from chainfleet.model.errors import EnvironmentProblem, InputError, LeaseLost, LeaseUnconfirmed, LedgerError
 from chainfleet.runtime.state import StateFolder

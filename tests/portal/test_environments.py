@@ -17,7 +17,7 @@ from test_guards import problem
 from chainfleet.ledger.database import Postgres
 from chainfleet.ledger.outside import Outside
 from chainfleet.ledger.store import Ledger
-from chainfleet.model.errors import EnvironmentProblem
+from chainfleet.model.errors import LedgerAway
 from chainfleet.model.fleet_file import new_fleet
 from chainfleet.portal.environments import changing
 from chainfleet.portal.environments.desk import Desk
@@ -317,7 +317,10 @@ def test_a_folder_that_says_its_ledger_s_place_no_longer_hides_nothing_of_the_ot
     (home / "torn").mkdir()
     (home / "torn" / "ledger.json").write_text("")
     problem(admin.get("/environments/torn"), 409, "ledger-unusable")
-    assert [item["name"] for item in admin.get("/environments").json()["items"]] == ["dev"]
+    dev, torn = admin.get("/environments").json()["items"]
+    assert (dev["name"], dev["ledger_problem"]) == ("dev", None)
+    assert (torn["name"], torn["ledger_problem"]["kind"]) == ("torn", "ledger-unusable")
+    assert admin.get("/environments", params={"archived": True}).json()["items"] == []
 
 
 def test_an_environment_whose_database_is_away_takes_no_page_of_the_others_away(
@@ -328,14 +331,16 @@ def test_an_environment_whose_database_is_away_takes_no_page_of_the_others_away(
 
     def read(desk: Desk) -> Any:
         if desk.name == "away":
-            raise EnvironmentProblem("can't reach the ledger: timeout expired")
+            raise LedgerAway("can't reach the ledger: timeout expired")
         return reading(desk)
 
     monkeypatch.setattr(Desk, "environment", read)
     for _ in range(2):
-        assert [item["name"] for item in admin.get("/environments").json()["items"]] == ["dev"]
+        away, dev = admin.get("/environments").json()["items"]
+        assert (away["name"], away["ledger_problem"]["kind"]) == ("away", "ledger-away")
+        assert (dev["name"], dev["ledger_problem"]) == ("dev", None)
     assert {item["environment"] for item in admin.get("/runs").json()["items"]} == {"dev"}
     assert admin.get("/regions").is_success
-    problem(admin.get("/environments/away"), 503, "machine-lacks")
+    problem(admin.get("/environments/away"), 503, "ledger-away")
     told = [record for record in caplog.records if "environment away can't be read" in record.message]
     assert len(told) == 1, "told when it is new, not at every request"

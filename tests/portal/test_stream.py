@@ -232,12 +232,16 @@ def test_streams_of_one_token_are_counted_and_given_back(
 # --- what no client can bring about at will -------------------------------------------------------
 
 
+async def valid(_: Principal) -> bool:
+    return True
+
+
 class Listening:
     """The streams of a server that has none yet."""
 
     def __init__(self) -> None:
         self.journals, self.figures = Journals(), Figures()
-        self.streams = Streams(self.journals, self.figures, lambda _: True)
+        self.streams = Streams(self.journals, self.figures, valid)
         self.who = Principal("ada", Role.VIEWER, "token", "t", None, time.time() + 3600)
 
     async def open(self, *places: Path) -> EventStream:
@@ -292,7 +296,7 @@ def test_what_breaks_a_stream_off_is_not_taken_for_its_end(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    def away(*_: object) -> None:
+    async def away(*_: object) -> None:
         raise EnvironmentProblem("the database is away")
 
     async def run() -> None:

@@ -26,6 +26,7 @@ from chainfleet.drivers.besu.observation import ChainStatus, observe_chain
 from chainfleet.drivers.kubernetes import clusters
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.holding import holding
 from chainfleet.runtime.looking import Outputs, recorded_outputs
 from chainfleet.runtime.operations import Environment, open_environment, scaled, task_environ
 from chainfleet.runtime.state import StateFolder
@@ -180,7 +181,7 @@ def _on_network(path: Path, target: TargetOptions, work: Callable[[Operation], A
         fleet = scaled(load(path, cloud.environ).fleet, cloud.time_scale)
         with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
             operation = _operation(fleet, environment, _clock(cloud))
-            return asyncio.run(_closing(work(operation)))
+            return asyncio.run(holding(environment.lease, _closing(work(operation))))
 
 
 async def _closing(work: Awaitable[Result]) -> Result:
@@ -195,15 +196,11 @@ def _operation(fleet: Fleet, environment: Environment, clock: Callable[[], float
     if keys is None:
         raise InputError("this network has no keys yet", way_out="deploy first")
 
-    def fence() -> None:
-        environment.lease.renew()
-        environment.lease.check()
-
     return Operation(
         fleet=fleet,
         access=Sight(environment.environ, environment.outputs.__getitem__),
         log=partial(write, err=True),
-        fence=fence,
+        fence=environment.lease.check,
         addresses={f"{row['region']}-{row['index']}": row["address"] for row in keys["validators"]},
         clock=clock,
     )

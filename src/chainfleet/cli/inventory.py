@@ -14,8 +14,9 @@ import typer
 from chainfleet.model.errors import InputError
 from chainfleet.model.fleet import Fleet
 from chainfleet.runtime.attempts import Surroundings
+from chainfleet.runtime.holding import holding
 from chainfleet.runtime.importing import RegionReport, import_fleet
-from chainfleet.runtime.operations import new_run_name, open_environment, scaled, task_environ
+from chainfleet.runtime.operations import Environment, new_run_name, open_environment, scaled, task_environ
 from chainfleet.runtime.state import StateFolder
 from chainfleet.runtime.targets import TargetOptions, load, open_target, remember_target
 
@@ -50,7 +51,8 @@ def run_import(
                 observed=lambda _observed: None,
                 progress=lambda _task, _text: None,
             )
-            reports = asyncio.run(import_fleet(surroundings, apply=apply, only=only or ()))
+            importing = import_fleet(surroundings, apply=apply, only=only or ())
+            reports = asyncio.run(holding(environment.lease, importing))
             remember_target(state, target, cloud)
     if as_json:
         typer.echo(json.dumps({name: _document(report) for name, report in reports.items()}, indent=1))
@@ -68,8 +70,9 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     with open_target(target, state) as cloud:
         loaded = load(path, cloud.environ)
         environ = task_environ(cloud.environ)
-        with _alone(loaded.fleet, state, environ):
-            drift = asyncio.run(find_drift(loaded.fleet, state.workspace, environ))
+        with _alone(loaded.fleet, state, environ) as environment:
+            finding = find_drift(loaded.fleet, state.workspace, environ)
+            drift = asyncio.run(finding if environment is None else holding(environment.lease, finding))
     unknown = [name for name, lines in drift.items() if lines is None]
     if drift and len(unknown) == len(drift):
         # A pipeline that looks into the wrong folder must not be told that all is well.
@@ -98,7 +101,9 @@ def run_drift(path: Path, target: TargetOptions, *, as_json: bool) -> int:
     return 1 if changed else 0
 
 
-def _alone(fleet: Fleet, state: StateFolder, environ: Mapping[str, str]) -> AbstractContextManager[object]:
+def _alone(
+    fleet: Fleet, state: StateFolder, environ: Mapping[str, str]
+) -> AbstractContextManager[Environment | None]:
     """Hold the environment where Terraform runs in its roots: what it finds running there it takes for left over."""
     by_terraform = {"aws", "gcp"} & {region.cloud for region in fleet.regions}
     if by_terraform and (state.workspace / "terraform").exists():

@@ -59,6 +59,9 @@ class Postgres:
 Place = Path | Postgres
 """Where a ledger lies: a file of SQLite or a schema of PostgreSQL."""
 
+PATIENCE_S = 30.0
+"""How long a database that was there is waited for; longer than a restart takes."""
+
 
 def identity(place: Place) -> int:
     """Tells a file from another one made later in its place; raises OSError if there is none."""
@@ -120,8 +123,12 @@ class Connection(Protocol):
         ...
 
 
-def connect(place: Place) -> Connection:
+def connect(place: Place, *, patience_s: float = PATIENCE_S) -> Connection:
     """Open the database; a file is made if there is none.
+
+    Args:
+        place: where it lies.
+        patience_s: how long one that was there and is away is waited for, in seconds; a file is there or isn't.
 
     Raises:
         LedgerError: damaged.
@@ -133,7 +140,7 @@ def connect(place: Place) -> Connection:
         return SqliteConnection(place)
     from .postgres import PostgresConnection
 
-    return PostgresConnection(place)
+    return PostgresConnection(place, patience_s=patience_s)
 
 
 def postgres_place(url: str, environment: str) -> Postgres:

@@ -16,9 +16,9 @@ from math import inf
 
 from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, LeaseLost, LeaseUnconfirmed
 
-from .database import Postgres
+from .database import PATIENCE_S, Postgres
 from .lease import TTL_S, Lease
-from .postgres import PATIENCE_S, PostgresConnection
+from .postgres import PostgresConnection
 
 SAFE = 0.7
 """Share of a lease without a confirmed renewal after which nothing may be done any more; the rest is for ending it.
@@ -44,7 +44,9 @@ class DistantLease(Lease):
         # Without patience, so that each try counts from when it was made.
         self._renewing = PostgresConnection(place, patience_s=0.0, silence_s=silence_s)
         try:
-            super().__init__(place, ttl_s=ttl_s, connection=PostgresConnection(place, silence_s=silence_s))
+            # Nobody who asks waits longer than the lease lasts.
+            asking = PostgresConnection(place, patience_s=ttl_s, silence_s=silence_s)
+            super().__init__(place, ttl_s=ttl_s, connection=asking)
         except BaseException:
             self._renewing.close()
             raise
@@ -72,7 +74,7 @@ class DistantLease(Lease):
 
         Raises:
             LeaseLost: somebody else has it, or the ledger is gone.
-            EnvironmentProblem: the database has been away for `postgres.PATIENCE_S`.
+            EnvironmentProblem: the database has been away for `database.PATIENCE_S`.
         """
         self._raise_if_lost()
         since = self._unanswered

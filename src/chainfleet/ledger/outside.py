@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from chainfleet.model.errors import LedgerError
 
-from .database import Connection, Place, connect
+from .database import PATIENCE_S, Connection, Place, connect
 from .lease import holder_in
 from .store import RUNS, SELECT, Entry, Record, prepare
 
@@ -33,18 +33,25 @@ class Changed(Exception):
 class Outside:
     """One environment's ledger, opened for looking and asking.
 
+    Args:
+        place: where it lies.
+        wall: wall-clock seconds, for what is written.
+        patience_s: how long a database that was there and is away is waited for, in seconds.
+
     Raises on opening:
         LedgerError: there is none, it is damaged, or written by a newer version.
         EnvironmentProblem: it can't be opened.
     """
 
-    def __init__(self, place: Place, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, place: Place, *, wall: Callable[[], float] = time.time, patience_s: float = PATIENCE_S
+    ) -> None:
         if not place.exists():
             raise LedgerError(f"there is no ledger {place}", way_out="deploy first")
         self.place = place
         self._wall = wall
         self._lock = threading.RLock()
-        self._connection = connect(place)
+        self._connection = connect(place, patience_s=patience_s)
         try:
             with self._reading() as connection:
                 fleet = "SELECT value FROM meta WHERE key = 'fleet'"
@@ -75,6 +82,15 @@ class Outside:
         """The last record's place; 0 where there is none."""
         with self._reading() as connection:
             return int(connection.rows("SELECT coalesce(max(seq), 0) FROM record")[0][0])
+
+    def stamp(self) -> tuple[str, int]:
+        """The id of what lies there now, and its last record's place: it may have been made anew since it was opened."""
+        with self._reading() as connection:
+            sql = (
+                "SELECT (SELECT value FROM meta WHERE key = 'id'), (SELECT coalesce(max(seq), 0) FROM record)"
+            )
+            found, head = connection.rows(sql)[0]
+            return str(found), int(head)
 
     def runs(self) -> list[str]:
         """Names of all runs, oldest first."""

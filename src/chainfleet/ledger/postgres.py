@@ -12,11 +12,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, LedgerError
+from chainfleet.model.errors import ChainfleetError, EnvironmentProblem, LedgerAway, LedgerError
 
-from .database import Entry, Postgres, Row
+from .database import PATIENCE_S, Entry, Postgres, Row
 
 try:
     import psycopg
@@ -57,9 +58,6 @@ MIGRATIONS = (
 )
 """What takes a schema from each version to the next; never changed, only added to."""
 
-PATIENCE_S = 30.0
-"""How long a database that was there is waited for; longer than a restart takes."""
-
 SILENCE_S = 10.0
 """A line that is silent for so long is dead, unless said otherwise."""
 
@@ -83,6 +81,19 @@ T = TypeVar("T")
 _Line = psycopg.Connection[Row]
 
 
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """When the outage that is met now began, when it was last met, and how; by the monotonic clock."""
+
+    since: float
+    last: float
+    error: psycopg.Error
+
+    def is_answer_to(self, asked: float, patience_s: float) -> bool:
+        """Whether it was waited out in vain while a question of that time stood in the queue behind it."""
+        return self.last > asked and self.last - self.since > patience_s
+
+
 class PostgresConnection:
     """A `database.Connection` to a schema; used from any thread."""
 
@@ -99,8 +110,7 @@ class PostgresConnection:
         self._lock = threading.RLock()
         self._line: _Line | None = None
         self._alone = False
-        self._outage: tuple[float, float] | None = None
-        """When the outage that is met now began, and when it was last met."""
+        self._outage: _Outage | None = None
         with self._problems():
             self._connected()
 
@@ -192,7 +202,10 @@ class PostgresConnection:
 
     def _patiently(self, work: Callable[[_Line, int], T]) -> T:
         """Do work, again after the line broke; inside a transaction there is nothing to go on with."""
+        asked = time.monotonic()
         with self._lock, self._problems():
+            if self._outage is not None and self._outage.is_answer_to(asked, self._patience_s):
+                raise self._outage.error
             tries, since = 0, None
             while True:
                 try:
@@ -202,7 +215,7 @@ class PostgresConnection:
                         raise
                     now = time.monotonic()
                     since = self._away_since(now) if since is None else since
-                    self._outage = since, now
+                    self._outage = _Outage(since, now, error)
                     if now - since > self._patience_s:
                         raise
                     self._drop()
@@ -214,8 +227,8 @@ class PostgresConnection:
 
     def _away_since(self, now: float) -> float:
         """When the outage began that is met now: what was waited for in vain a moment ago isn't waited for again."""
-        since, last = self._outage or (now, now)
-        return since if now - last <= self._patience_s else now
+        known = self._outage
+        return known.since if known is not None and now - known.last <= self._patience_s else now
 
     def _is_lost(self, error: psycopg.Error) -> bool:
         gone = self._line is None or self._line.closed
@@ -293,7 +306,7 @@ def problem(place: Postgres, error: psycopg.Error) -> ChainfleetError:
         return EnvironmentProblem(f"can't write the ledger {place}: {reason}", way_out=way_out)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         way_out = "check the address (--ledger), the password (PGPASSFILE) and that PostgreSQL runs"
-        return EnvironmentProblem(f"can't reach the ledger {place}: {reason}", way_out=way_out)
+        return LedgerAway(f"can't reach the ledger {place}: {reason}", way_out=way_out)
     way_out = "give the database that holds this environment, or restore it from a copy"
     return LedgerError(f"the ledger {place} is damaged or none: {reason}", way_out=way_out)
 

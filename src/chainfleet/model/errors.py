@@ -5,6 +5,7 @@ ChainfleetError               shown as one line, no traceback
 │   ├── FleetError            … a fleet file: file, line and column are known
 │   └── PlanError             … a plan that can't be run: cycle, unknown task, impossible demand
 ├── EnvironmentProblem        this machine lacks something (exit 3): a tool, a port, disk, permission
+│   └── LedgerAway            … the ledger's database does not answer
 ├── LedgerError               the ledger is newer, damaged or of another fleet (exit 4)
 ├── LeaseLost                 another coordinator runs this environment (exit 5)
 │   └── LeaseUnconfirmed      … or may by now: the database can't be asked (exit 3)
@@ -131,6 +132,10 @@ class EnvironmentProblem(ChainfleetError):
     """This machine lacks something: a tool, a free port, disk space, a permission."""
 
     exit_code = ExitCode.MACHINE_LACKS
+
+
+class LedgerAway(EnvironmentProblem):
+    """The database that holds the ledger can't be reached, or does not answer."""
 
 
 class LedgerError(ChainfleetError):

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -100,15 +100,19 @@ def rules_of(app: FastAPI, portal: Portal) -> Rules:
             public |= {(method, route.path) for method in route.methods or ()}
     rate = portal.settings.rate
 
-    def denied(asked: Asked, principal: Principal | None, problem: ProblemError) -> None:
+    async def denied(asked: Asked, principal: Principal | None, problem: ProblemError) -> None:
         facts = {"subject": asked.path[:200], "details": {"problem": problem.kind}}
-        portal.auditor.note(portal.wall(), asked, principal, asked.method, problem.status, facts)
+        noted = (portal.wall(), asked, principal, asked.method, problem.status, facts)
+        await portal.ask_access(partial(portal.auditor.note, *noted))
+
+    async def find(secret: str, now: float) -> Principal | None:
+        return await portal.ask_access(partial(portal.bearers.find, secret, now))
 
     return Rules(
         hosts=Hosts(portal.settings.hosts),
         origins=Origins(portal.settings.origins),
         public=frozenset(public),
-        find=portal.bearers.find,
+        find=find,
         callers=None if rate is None else Rates(rate, time.monotonic),
         strangers=None if rate is None else Rates(STRANGERS, time.monotonic),
         denied=denied,

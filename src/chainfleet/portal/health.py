@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from ipaddress import ip_address
 
 from fastapi import FastAPI, Request
@@ -29,7 +30,7 @@ def add_health(app: FastAPI, portal: Portal) -> None:
     async def readyz(_: Request) -> Response:
         checks = {
             "stopping": not portal.streams.stopping,
-            "store": await asyncio.to_thread(_writable, portal),
+            "store": await portal.ask_access(partial(_writable, portal)),
         }
         began = time.monotonic()
         await asyncio.sleep(0)
@@ -40,12 +41,15 @@ def add_health(app: FastAPI, portal: Portal) -> None:
     async def metrics(request: Request) -> Response:
         asked: Asked = request.state.asked
         given = asked.headers.get("authorization", "")
-        known = given[: len(_BEARER)].lower() == _BEARER and portal.bearers.find(
-            given[7:].strip(), portal.wall()
-        )
+        secret = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else ""
+        known = await portal.ask_access(partial(portal.bearers.find, secret, portal.wall()))
         if not known and (portal.settings.mode == "server" or not _is_loopback(asked.address)):
             raise unauthorised("metrics need a token from here")
-        gauges = {"environments": float(len(portal.registry.desks()))}
+        # Of what is open: to look for more may take as long as a database that is away.
+        gauges = {
+            "environments": float(portal.registry.count()),
+            "ledgers_away": float(portal.registry.away()),
+        }
         return PlainTextResponse(
             portal.figures.text(gauges), media_type="text/plain; version=0.0.4; charset=utf-8"
         )

@@ -6,6 +6,7 @@ browser is of no use there.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -81,7 +82,7 @@ class Oidc:
         metadata = await self._discover()
         state, verifier, login_secret, nonce = (secrets.token_urlsafe(32) for _ in range(4))
         facts = {"verifier": verifier, "nonce": nonce, "return_to": return_to, "login": _sha(login_secret)}
-        self._store.add_code(f"oidc:{state}", facts, self._wall() + LOGIN_S)
+        await asyncio.to_thread(self._store.add_code, f"oidc:{state}", facts, self._wall() + LOGIN_S)
         query = {
             "response_type": "code",
             "client_id": self.settings.client_id,
@@ -101,7 +102,7 @@ class Oidc:
         Raises:
             ProblemError: the issuer refused, or what it says doesn't hold.
         """
-        facts = self._store.take_code(f"oidc:{state}")
+        facts = await asyncio.to_thread(self._store.take_code, f"oidc:{state}")
         if facts is None:
             raise ProblemError(
                 400, "unknown-login", "this sign-in is not known, or took too long", way_out="begin anew"
@@ -113,7 +114,7 @@ class Oidc:
         name = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])[:80]
         one_time = secrets.token_urlsafe(32)
         person = {"kind": "oidc", "name": name, "role": role.value, "login": facts["login"]}
-        self._store.add_code(one_time, person, self._wall() + CODE_S)
+        await asyncio.to_thread(self._store.add_code, one_time, person, self._wall() + CODE_S)
         return f"{facts['return_to']}#t={one_time}"
 
     def _role(self, claims: Mapping[str, Any]) -> Role:

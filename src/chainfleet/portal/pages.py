@@ -33,7 +33,7 @@ def add_pages(app: FastAPI, portal: Portal) -> None:
     pages = {name: folder.resolve() for name, folder in portal.settings.pages.items()}
 
     async def root(request: Request) -> Response:
-        wanted = request.query_params.get("ui", portal.shared().ui)
+        wanted = request.query_params.get("ui") or (await portal.ask_access(portal.shared)).ui
         name = wanted if wanted in pages else next(iter(pages), None)
         if name is None:
             return HTMLResponse(

@@ -12,6 +12,7 @@ from chainfleet.model.errors import (
     FleetError,
     InputError,
     LeaseLost,
+    LedgerAway,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -40,6 +41,10 @@ KINDS: Mapping[str, tuple[int, str]] = {
     ),
     "issuer-unreachable": (503, "the OpenID Connect issuer does not answer"),
     "key-used": (422, "the Idempotency-Key came with another request before"),
+    "ledger-away": (
+        503,
+        "the database that holds the environment's ledger can't be reached; runs go on without the portal",
+    ),
     "ledger-unusable": (409, "the environment's ledger is damaged, of another fleet, or of a newer version"),
     "locked": (409, "the environment is locked; unlock it first"),
     "machine-lacks": (503, "the server's machine lacks a tool, a port, disk space or a permission"),
@@ -145,6 +150,13 @@ def not_found(what: str, name: str) -> ProblemError:
     return ProblemError(404, f"unknown-{what}", f"no {what} `{name}`")
 
 
+def ledger_away(detail: str, way_out: str = "check that its database can be reached") -> ProblemError:
+    """The ledger can't be asked now."""
+    return ProblemError(
+        503, "ledger-away", detail, way_out=way_out, headers={"Retry-After": "5"}, retryable=True
+    )
+
+
 def from_error(error: ChainfleetError) -> ProblemError:
     """The problem document of an error that is meant for the operator."""
     if isinstance(error, FleetError):
@@ -164,6 +176,8 @@ def from_error(error: ChainfleetError) -> ProblemError:
         return ProblemError(422, "invalid-input", error.message, way_out=error.way_out)
     if isinstance(error, LeaseLost):
         return ProblemError(409, "busy", error.message, way_out=error.way_out, retryable=True)
+    if isinstance(error, LedgerAway):
+        return ledger_away(error.message, error.way_out)
     if isinstance(error, EnvironmentProblem):
         return ProblemError(503, "machine-lacks", error.message, way_out=error.way_out, retryable=True)
     return ProblemError(409, "ledger-unusable", error.message, way_out=error.way_out)

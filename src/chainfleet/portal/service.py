@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from chainfleet.ledger.access import AccessStore
 
@@ -22,9 +24,12 @@ from .models.access import DeepLink, Role, Settings
 from .monitoring import health_of
 from .observatory import Observatory
 from .oidc import Oidc, OidcSettings
+from .own_thread import OwnThread
 from .principals import Bearers, Principal
 from .runs.starting import Starter
 from .streaming import Streams
+
+T = TypeVar("T")
 
 CALLERS = Rate(100.0, 400.0)
 """Requests of one token."""
@@ -95,6 +100,7 @@ class Portal:
         self.registry = Registry(settings.home, settings.named, settings.database)
         self.figures = Figures()
         self.journals = Journals()
+        self._asking = OwnThread("access")
         self.streams = Streams(self.journals, self.figures, self._is_valid)
         self.observatory = Observatory(self.registry)
         self.starter = Starter()
@@ -110,9 +116,9 @@ class Portal:
         """End everything; runs go on."""
         self.streams.stop()
         await self.journals.close()
-        self.observatory.stop()
-        self.registry.close()
-        self.store.close()
+        await asyncio.to_thread(self.observatory.stop)
+        await asyncio.to_thread(self.registry.close)
+        await asyncio.wrap_future(self._asking.close(self.store.close))
 
     # --- signing in ---------------------------------------------------------------------------
 
@@ -144,8 +150,12 @@ class Portal:
         """How an environment's network was at the last look."""
         return health_of(self.observatory.peek(desk.name))
 
-    def _is_valid(self, principal: Principal) -> bool:
-        token = self.store.token(principal.token_id)
+    async def ask_access(self, question: Callable[[], T]) -> T:
+        """Ask something of `store` from the event loop; it may wait for a disk, or for another process."""
+        return await self._asking.ask(question)
+
+    async def _is_valid(self, principal: Principal) -> bool:
+        token = await self.ask_access(partial(self.store.token, principal.token_id))
         return token is not None and not token.revoked and token.expires > self.wall()
 
     def _oidc(self) -> Oidc | None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,9 +15,9 @@ from chainfleet import __version__
 from chainfleet.ledger.database import Place
 
 from .figures import Figures
-from .journal import BATCH_S, Journal, Journals
+from .journal import BATCH_S, Away, Journal, Journals
 from .principals import Principal
-from .problems import ProblemError
+from .problems import ProblemError, ledger_away
 
 PING_S = 15.0
 BACKLOG = 20_000
@@ -70,13 +70,13 @@ class Streams:
         self,
         journals: Journals,
         figures: Figures,
-        find: Callable[[Principal], bool],
+        still_valid: Callable[[Principal], Awaitable[bool]],
         *,
         ping_s: float = PING_S,
     ) -> None:
         self._journals = journals
         self._figures = figures
-        self._still_valid = find
+        self._still_valid = still_valid
         self.ping_s = ping_s
         self._open: Counter[str] = Counter()
         self.stopping = False
@@ -143,14 +143,19 @@ class Streams:
         self, joined: Sequence[Journal], places: dict[str, int], principal: Principal
     ) -> AsyncIterator[bytes]:
         quiet_since = time.monotonic()
+        away: dict[str, Away | None] = {}
         while True:
-            ending = self._ending(joined, principal, quiet=time.monotonic() - quiet_since >= self.ping_s)
+            quiet = time.monotonic() - quiet_since >= self.ping_s
+            ending = await self._ending(joined, principal, quiet=quiet)
             if ending is not None:
                 yield ending
                 return
             sent = False
             for journal in joined:
-                batch = journal.after(places[journal.environment])
+                if journal.away is not away.get(journal.environment):
+                    away[journal.environment] = journal.away
+                    yield frame("ledger", _standing(journal))
+                batch = await journal.after(places[journal.environment])
                 if batch is not None:
                     places[journal.environment] = batch.last
                     self._figures.frames += 1
@@ -169,10 +174,10 @@ class Streams:
             expires_s = max(0.0, principal.expires - time.time())
             await self._journals.news(max(BATCH_S, min(left, expires_s)))
 
-    def _ending(self, joined: Sequence[Journal], principal: Principal, *, quiet: bool) -> bytes | None:
+    async def _ending(self, joined: Sequence[Journal], principal: Principal, *, quiet: bool) -> bytes | None:
         if self.stopping:
             return frame("server-stopping", {})
-        if principal.expires <= time.time() or (quiet and not self._still_valid(principal)):
+        if principal.expires <= time.time() or (quiet and not await self._still_valid(principal)):
             return frame("auth-expired", {})
         if any(journal.replaced for journal in joined):
             return frame("snapshot", {"reason": "epoch", "heads": {}})
@@ -187,11 +192,24 @@ class Streams:
         }
 
 
+def _standing(journal: Journal) -> dict[str, object]:
+    """Whether a ledger can be read, as the stream tells it."""
+    away = journal.away
+    return {
+        "environment": journal.environment,
+        "away_since": away and away.since,
+        "detail": away.detail if away else "",
+    }
+
+
 def _places(joined: Sequence[Journal], wanted: Mapping[str, int] | None) -> dict[str, int]:
     """Where each journal is read from: its head, unless a place is wanted."""
     places = {j.environment: j.head for j in joined} | dict(wanted or {})
     for journal in joined:
         place = places[journal.environment]
+        if place > journal.head and journal.away is not None:
+            # It may well have it: that can't be said before it is back.
+            raise ledger_away(journal.away.detail)
         if place > journal.head:
             raise ProblemError(
                 410,

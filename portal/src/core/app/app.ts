@@ -361,7 +361,7 @@ export class App implements Readable<ShellModel> {
     this.stopTick?.()
     const again = (): void => {
       const model = this.run?.model
-      const live = this.feed.link.getSnapshot().state === 'live'
+      const live = this.feed.isLive
       if ((model && model.verdict === null && live) || this.run?.insightBehind) this.touch()
       this.stopTick = this.world.after(1000, again)
     }

@@ -39,9 +39,10 @@ function link(app: App): ShellModel['link'] {
   const { t, words } = app
   if (app.world.framework === 'file') return { tone: 'neutral', text: t('link.file'), hint: t('link.fileHint') }
   if (!app.who) return { tone: 'quiet', text: t('link.none'), hint: '' }
-  const { state, since, detail, lagMs } = app.feed.link.getSnapshot()
+  const { state, since, detail, lagMs, away } = app.feed.link.getSnapshot()
   switch (state) {
     case 'live':
+      if (away) return { tone: 'bad', text: t('link.away', { when: words.time(away.since * 1000) }), hint: away.detail }
       return lagMs !== null && lagMs > 3000 ? { tone: 'warn', text: t('link.behind', { time: words.duration(lagMs / 1000) }), hint: '' } : { tone: 'good', text: t('link.live'), hint: t('link.liveHint') }
     case 'stale':
       return { tone: 'bad', text: t('link.stale', { when: words.time(since) }), hint: detail }

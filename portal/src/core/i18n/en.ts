@@ -20,6 +20,7 @@ export const en = {
   'link.liveHint': 'Every event arrives as it happens',
   'link.behind': '{time} behind',
   'link.stale': 'Stale since {when}',
+  'link.away': 'Ledger away since {when}',
   'link.refused': 'Stream refused',
   'link.connecting': 'Connecting',
   'link.none': 'Not signed in',
@@ -317,6 +318,7 @@ export const en = {
   'scrub.past': 'The run as it stood at event {seq}, after {time}',
   'scrub.pastText': 'That was {when}. Nothing can be done to the past.',
 
+  'env.unusable': 'Its ledger can’t be used',
   'env.none': 'No environment yet',
   'env.noneText': 'An environment is a named fleet with its runs and its state. Make one here from YAML, or with the command line.',
   'env.new': 'New environment',

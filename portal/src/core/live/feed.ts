@@ -2,7 +2,7 @@
 import type { EventView } from '../api/types'
 import { Store } from '../util/store'
 import { realWorld } from './stream'
-import { Hub, type FromHub, type ToHub } from './hub'
+import { Hub, type Away, type FromHub, type ToHub } from './hub'
 
 export type LinkState = 'connecting' | 'live' | 'stale' | 'signed-out' | 'refused' | 'offline'
 
@@ -13,6 +13,8 @@ export interface Link {
   readonly detail: string
   /** Milliseconds from the server's record to this page, of the last batch. */
   readonly lagMs: number | null
+  /** Since when the server can't read the environment's ledger, and why; null while it can. */
+  readonly away: Away | null
 }
 
 export interface Metrics {
@@ -38,7 +40,7 @@ export interface FeedHandlers {
 }
 
 export class Feed {
-  readonly link = new Store<Link>({ state: 'connecting', since: 0, detail: '', lagMs: null })
+  readonly link = new Store<Link>({ state: 'connecting', since: 0, detail: '', lagMs: null, away: null })
   readonly metrics: Metrics = { first: 0, last: 0, records: 0, gaps: 0, duplicates: 0, batches: 0 }
   private readonly connection: Connection
   private environment = ''
@@ -57,7 +59,14 @@ export class Feed {
     this.last = since
     this.token = token
     this.handlers = handlers
+    this.link.update((link) => ({ ...link, away: null }))
     this.connection.send({ type: 'watch', environment, since, token, base: this.base })
+  }
+
+  /** Whether what is shown is what is: the stream lives, and the server can read the ledger. */
+  get isLive(): boolean {
+    const { state, away } = this.link.getSnapshot()
+    return state === 'live' && away === null
   }
 
   /** Ask for everything after `since` again, from the ring or the server. */
@@ -80,6 +89,7 @@ export class Feed {
     else if (message.type === 'hello') this.skewMs = message.skew * 1000
     else if (message.type === 'stopping') this.follow('waiting', 'the server is stopping')
     else if (message.environment !== this.environment) return
+    else if (message.type === 'ledger') this.link.update((link) => ({ ...link, away: message.away }))
     else if (message.type === 'missed') {
       this.last = Math.max(this.last, message.head)
       this.handlers?.missed(message.head)

@@ -19,7 +19,14 @@ export type FromHub =
   | { type: 'hello'; epoch: string; skew: number }
   | { type: 'records'; environment: string; records: EventView[] }
   | { type: 'missed'; environment: string; head: number }
+  | { type: 'ledger'; environment: string; away: Away | null }
   | { type: 'stopping' }
+
+/** Why the server can't read a ledger, and since when (its clock, in seconds). */
+export interface Away {
+  readonly since: number
+  readonly detail: string
+}
 
 export interface Port {
   postMessage(message: FromHub): void
@@ -30,6 +37,7 @@ const RING = 20_000
 interface Watched {
   head: number
   ring: EventView[]
+  away: Away | null
   ports: Map<Port, number>
 }
 
@@ -58,13 +66,14 @@ export class Hub {
     this.base = base
     const known = this.watched.get(environment)
     if (!known) {
-      this.watched.set(environment, { head: since, ring: [], ports: new Map([[port, since]]) })
+      this.watched.set(environment, { head: since, ring: [], away: null, ports: new Map([[port, since]]) })
       this.connect()
       return
     }
     known.ports.set(port, since)
     port.postMessage({ type: 'state', ...this.state })
     if (this.hello) port.postMessage({ type: 'hello', ...this.hello })
+    port.postMessage({ type: 'ledger', environment, away: known.away })
     if (fresh && (this.state.state === 'signed-out' || this.state.state === 'refused')) this.connect()
     if (since >= known.head) return
     const oldest = known.ring[0]?.seq ?? known.head + 1
@@ -118,6 +127,11 @@ export class Hub {
       const { epoch, now } = JSON.parse(frame.data) as { epoch: string; now: number }
       this.hello = { epoch, skew: now - this.world.now() / 1000 }
       this.all({ type: 'hello', ...this.hello })
+      // A new stream says after its greeting which ledgers are away.
+      for (const environment of this.watched.keys()) this.stands(environment, null)
+    } else if (frame.event === 'ledger') {
+      const { environment, away_since, detail } = JSON.parse(frame.data) as { environment: string; away_since: number | null; detail: string }
+      this.stands(environment, away_since === null ? null : { since: away_since, detail })
     } else if (frame.event === 'batch') {
       this.batch(JSON.parse(frame.data) as EventView[])
     } else if (frame.event === 'snapshot') {
@@ -132,6 +146,13 @@ export class Hub {
     } else if (frame.event === 'server-stopping') {
       this.all({ type: 'stopping' })
     }
+  }
+
+  private stands(environment: string, away: Away | null): void {
+    const watched = this.watched.get(environment)
+    if (!watched || (watched.away === null && away === null)) return
+    watched.away = away
+    for (const port of watched.ports.keys()) port.postMessage({ type: 'ledger', environment, away })
   }
 
   private batch(records: EventView[]): void {

@@ -34,9 +34,13 @@ export function environmentsPage(app: App): PageModel {
 
 function environmentRow(app: App, environment: EnvironmentSummary): TableRow {
   const { t, words } = app
-  const { fleet, run, lock } = environment
+  const { fleet, run, lock, ledger_problem: trouble } = environment
   const bars = environment.history ?? []
   const longest = Math.max(...bars.map((bar) => bar.elapsed_s), 1)
+  if (trouble) {
+    const badge = { text: trouble.kind === 'ledger-away' ? t('link.away', { when: words.dateTime(trouble.since * 1000) }) : t('env.unusable'), tone: 'bad' as const }
+    return { key: environment.name, current: environment.name === app.environmentName, cells: [{ text: environment.name, href: app.link(['environments', environment.name, 'form'], { env: environment.name }) }, { text: '', badge, hint: trouble.detail }, ...Array.from({ length: 5 }, () => ({ text: '—' }))] }
+  }
   const mark = environment.archived ? t('env.archived') : lock ? t('env.locked') : words.word(`health.${environment.health}`, environment.health ?? 'unknown')
   return {
     key: environment.name, current: environment.name === app.environmentName,

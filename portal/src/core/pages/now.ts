@@ -5,16 +5,21 @@ import type { Resource } from '../app/resources'
 import type { OpenRun } from '../app/runs'
 import { nightPath, place } from '../draw/earth'
 import type { Block, PageModel } from '../view/blocks'
-import { alertItems, attention, lead, matrixBlock, opening, regionFacts, runButtons, runNow, stats, TONES, verbButton, withoutEnvironment } from './parts'
+import { alertItems, attention, lead, ledgerNotice, matrixBlock, opening, regionFacts, runButtons, runNow, stats, TONES, verbButton, withoutEnvironment } from './parts'
 
 export function nowPage(app: App): PageModel {
   const { t } = app
   const environment = app.environment()
   const page = { title: t('nav.now'), heading: environment ? environment.name : t('nav.now'), crumbs: [], buttons: [] }
   if (!environment) return { ...page, blocks: [withoutEnvironment(app)] }
-  if (!environment.run) return { ...page, blocks: noRun(app, environment) }
-  const open = app.openRun(environment.run.run)
-  if (!open.model || !open.matrix) return { ...page, blocks: [opening(app, open)] }
+  const trouble = ledgerNotice(app, environment)
+  // The list is asked again until the ledger is back: no stream says that of one that was never opened.
+  if (trouble.length) app.every(5000, 'environments')
+  // What was known of the run stays in sight meanwhile.
+  const known = app.run?.environment === environment.name ? app.run : null
+  const open = environment.run ? app.openRun(environment.run.run) : trouble.length ? known : null
+  if (!open) return { ...page, blocks: trouble.length ? trouble : noRun(app, environment) }
+  if (!open.model || !open.matrix) return { ...page, blocks: [...trouble, opening(app, open)] }
   const insight = open.insight(app.world.now(), runNow(app, open.model))
   const items = [...attention(app, open, insight), ...alertItems(monitoring(app, environment.name).data?.alerts, app.link(['monitoring']))]
   const failed = open.model.counts.failed
@@ -24,6 +29,7 @@ export function nowPage(app: App): PageModel {
     crumbs: [],
     buttons: [...runButtons(app, open), ...(open.model.verdict === null ? [] : startButtons(app, environment))],
     blocks: [
+      ...trouble,
       lead(app, open, insight),
       stats(app, open),
       {

@@ -1,5 +1,5 @@
 /** Parts that several pages share: the sentence, the matrix, what wants attention, gates. */
-import type { MonitoringSample, Phase, RegionFacts, RunAction, TaskState } from '../api/types'
+import type { EnvironmentSummary, MonitoringSample, Phase, RegionFacts, RunAction, TaskState } from '../api/types'
 import type { App } from '../app/app'
 import type { Resource } from '../app/resources'
 import type { Insight, OpenRun } from '../app/runs'
@@ -319,6 +319,15 @@ export function runButtons(app: App, open: OpenRun): Button[] {
   add('retry', 'retry', open.model?.counts.failed ? 'primary' : undefined)
   add('cancel', 'stop', 'danger')
   return buttons
+}
+
+/** Why an environment's ledger can't be read, if it can't. */
+export function ledgerNotice(app: App, environment: EnvironmentSummary): Block[] {
+  const { t, words } = app
+  const trouble = environment.ledger_problem
+  if (!trouble) return []
+  const title = trouble.kind === 'ledger-away' ? t('link.away', { when: words.dateTime(trouble.since * 1000) }) : t('env.unusable')
+  return [{ kind: 'notice', key: 'ledger', tone: 'bad', title, text: [trouble.detail, trouble.way_out].filter(Boolean).join(': '), buttons: [] }]
 }
 
 export function noEnvironment(app: App): Block {

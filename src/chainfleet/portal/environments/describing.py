@@ -11,8 +11,10 @@ from ..models.environments import (
     EnvironmentDetail,
     EnvironmentSummary,
     Health,
+    LedgerProblem,
     Lock,
     RunBar,
+    TargetSettings,
 )
 from ..permissions import Permission
 from ..principals import Principal
@@ -20,6 +22,7 @@ from ..runs.describing import summary as run_summary
 from .changing import etag_of
 from .desk import Desk
 from .fleets import facts_of, findings, form_of, load_text
+from .registry import Trouble
 
 _BARS = 30
 
@@ -29,6 +32,25 @@ def summary(
 ) -> EnvironmentSummary:
     """An environment in a line."""
     return EnvironmentSummary(**_line(desk, principal, now, health=health, four_eyes=four_eyes))
+
+
+def unreadable(name: str, trouble: Trouble) -> EnvironmentSummary:
+    """An environment of which nothing can be read but why."""
+    return EnvironmentSummary(
+        name=name,
+        revision=0,
+        etag="",
+        fleet=None,
+        target=TargetSettings(),
+        run=None,
+        allowed=[],
+        ledger_problem=LedgerProblem(
+            kind="ledger-away" if trouble.is_away else "ledger-unusable",
+            since=round(trouble.since, 3),
+            detail=trouble.error.message,
+            way_out=trouble.error.way_out,
+        ),
+    )
 
 
 def detail(

@@ -25,6 +25,8 @@ from ..models.environments import TargetSettings
 from ..problems import not_found
 from ..runs.view import PortalView
 
+PATIENCE_S = 5.0
+"""Seconds that a page waits for a database that is away: one that only starts again is back by then."""
 _RUNS_KEPT = 24
 """Runs whose projection is kept in memory."""
 
@@ -47,7 +49,7 @@ class Desk:
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
         self.state = StateFolder(root)
-        self.ledger = Outside(self.state.ledger)
+        self.ledger = Outside(self.state.ledger, patience_s=PATIENCE_S)
         self.inode = identity(self.state.ledger)
         self._lock = threading.RLock()
         self._environment = EnvironmentView()

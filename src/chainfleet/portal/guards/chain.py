@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,10 +53,10 @@ class Rules:
     hosts: Hosts
     origins: Origins
     public: frozenset[tuple[str, str]]
-    find: Callable[[str, float], Principal | None]
+    find: Callable[[str, float], Awaitable[Principal | None]]
     callers: Rates | None
     strangers: Rates | None
-    denied: Callable[[Asked, Principal | None, ProblemError], None]
+    denied: Callable[[Asked, Principal | None, ProblemError], Awaitable[None]]
     wall: Callable[[], float]
     figures: Figures
 
@@ -81,7 +81,7 @@ class Guards:
         asked = read(scope)
         answer = _Answer(asked, scope, send, self._rules.figures)
         try:
-            self._admit(asked, scope)
+            await self._admit(asked, scope)
             await self._app(scope, limited(receive), answer.send)
         except ProblemError as problem:
             if answer.status:
@@ -90,7 +90,7 @@ class Guards:
         finally:
             answer.over()
 
-    def _admit(self, asked: Asked, scope: Scope) -> None:
+    async def _admit(self, asked: Asked, scope: Scope) -> None:
         rules = self._rules
         scope.setdefault("state", {}).update(asked=asked, principal=None)
         rules.hosts.check(asked.headers.get("host"), doubled="host" in asked.doubled)
@@ -102,24 +102,24 @@ class Guards:
             if not asked.is_api:
                 return
             if (asked.method, asked.path) not in rules.public:
-                principal = self._bearer(asked)
+                principal = await self._bearer(asked)
                 scope["state"]["principal"] = principal
         except ProblemError as problem:
             if rules.strangers is not None:
                 rules.strangers.draw(asked.address)
             if not asked.is_safe:
-                rules.denied(asked, principal, problem)
+                await rules.denied(asked, principal, problem)
             raise
         if principal is None and rules.strangers is not None:
             rules.strangers.draw(asked.address)
         if principal is not None and rules.callers is not None:
             rules.callers.draw(principal.token_id)
 
-    def _bearer(self, asked: Asked) -> Principal:
+    async def _bearer(self, asked: Asked) -> Principal:
         given = asked.headers.get("authorization", "")
         if "authorization" in asked.doubled or given[: len(_BEARER)].lower() != _BEARER:
             raise unauthorised("a bearer token is needed")
-        principal = self._rules.find(given[len(_BEARER) :].strip(), self._rules.wall())
+        principal = await self._rules.find(given[len(_BEARER) :].strip(), self._rules.wall())
         if principal is None:
             raise unauthorised("the token is not valid, or no longer")
         return principal

@@ -170,6 +170,19 @@ class FieldChange(Told):
     """Value in the other revision; null where it is gone."""
 
 
+class LedgerProblem(Told):
+    """Why an environment's ledger can't be read."""
+
+    kind: Literal["ledger-away", "ledger-unusable"]
+    """The problem's kind; one that is away may be back by itself."""
+    since: Wall
+    """Since when this portal knows."""
+    detail: str
+    """What is wrong, in one line."""
+    way_out: str = ""
+    """What can be done."""
+
+
 class EnvironmentSummary(Told):
     """An environment as lists show it."""
 
@@ -193,6 +206,9 @@ class EnvironmentSummary(Told):
     history: list[RunBar] = Field([], description="The last 30 runs, oldest first, for bars.")
     allowed: list[EnvironmentAction] = Field(description="What the caller may do with it now.")
     head: int = Field(0, description="Last sequence number of its ledger.")
+    ledger_problem: LedgerProblem | None = Field(
+        None, description="Why its ledger can't be read, if it can't: nothing but the name is known then."
+    )
 
 
 class RunBar(Told):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -30,6 +29,7 @@ from ..environments.changing import (
 )
 from ..environments.desk import Desk
 from ..environments.fleets import check, form_of, load_text
+from ..environments.registry import Trouble
 from ..models.common import Page
 from ..models.environments import (
     CloneGiven,
@@ -93,15 +93,18 @@ def list_environments(
     archived: Annotated[bool, Query(description="Those that were put away, instead.")] = False,
     query: Annotated[str, Query(max_length=100, description="Only names that contain it.")] = "",
 ) -> Page[EnvironmentSummary]:
-    """Environments by name."""
-    desks = [
-        desk
-        for desk in portal.registry.readable(caller)
-        if desk.environment().archived == archived and query.lower() in desk.name
-    ]
+    """Environments by name; one whose ledger can't be read says why (`ledger_problem`), and is never among the archived."""
+    readable = portal.registry.readable(caller)
+    named: dict[str, Desk | Trouble] = {} if archived else dict(portal.registry.troubled(caller))
+    named |= {desk.name: desk for desk in readable if desk.environment().archived == archived}
+    found = sorted((one for one in named.items() if query.lower() in one[0]), key=lambda one: one[0])
     about = ["environments", archived, query, caller.token_id]
-    part, following = portal.cursors.page(about, desks, cursor, limit, lambda desk: desk.name)
-    return as_page([_summary(portal, caller, desk) for desk in part], following, len(desks))
+    part, following = portal.cursors.page(about, found, cursor, limit, lambda one: one[0])
+    items = [
+        _summary(portal, caller, one) if isinstance(one, Desk) else describing.unreadable(name, one)
+        for name, one in part
+    ]
+    return as_page(items, following, len(found))
 
 
 @route(router, "POST", "/environments", permission=Permission.CHANGE, status=201, problems=(409,))
@@ -257,12 +260,12 @@ def plan_environment(desk: DeskHere, given: PolicyGiven) -> PlanView:
     permission=Permission.RUN,
     problems=(404, 409, 503),
 )
-async def rehearse_environment(desk: DeskHere, given: RehearsalGiven) -> RehearsalResult:
+def rehearse_environment(desk: DeskHere, given: RehearsalGiven) -> RehearsalResult:
     """How long a deployment would take, and what would bind it; changes nothing."""
     from ..runs.rehearsing import rehearsed
 
     loaded, policy = load_text(require_document(desk).document), policy_of(given)
-    found = await asyncio.to_thread(rehearsed, loaded, policy, given, desk.state, desk.time_scale())
+    found = rehearsed(loaded, policy, given, desk.state, desk.time_scale())
     command = shown(
         rehearse_words(desk.fleet_file, desk.target(), policy, given.runs, given.seed, given.faults)
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
 import math
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -43,7 +43,7 @@ class GuardedRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             if request.method in SAFE or action in _CHANGES_NOTHING:
-                _admit(request, permission, action)
+                await _admit(request, permission, action)
                 await _require_sound_body(request)
                 return await inner(request)
             return await _audited(request, permission, action, inner)
@@ -57,7 +57,7 @@ async def _audited(request: Request, permission: Permission, action: str, inner:
     request.state.audit = {"environment": request.path_params.get("environment", "")}
     status = 500
     try:
-        _admit(request, permission, action)
+        await _admit(request, permission, action)
         await _require_sound_body(request)
         response = await _once(request, action, inner)
         status = response.status_code
@@ -73,18 +73,11 @@ async def _audited(request: Request, permission: Permission, action: str, inner:
         raise
     finally:
         caller = getattr(request.state, "signed_in", None) or principal
-        await asyncio.to_thread(
-            portal.auditor.note,
-            portal.wall(),
-            request.state.asked,
-            caller,
-            action,
-            status,
-            request.state.audit,
-        )
+        noted = (portal.wall(), request.state.asked, caller, action, status, request.state.audit)
+        await portal.ask_access(partial(portal.auditor.note, *noted))
 
 
-def _admit(request: Request, permission: Permission, action: str) -> None:
+async def _admit(request: Request, permission: Permission, action: str) -> None:
     principal: Principal | None = request.state.principal
     if permission is Permission.PUBLIC:
         return
@@ -95,7 +88,7 @@ def _admit(request: Request, permission: Permission, action: str) -> None:
         )
     portal: Portal = request.app.state.portal
     changes = request.method not in SAFE and action not in _ALWAYS_OPEN | _CHANGES_NOTHING
-    if changes and portal.shared().read_only:
+    if changes and (await portal.ask_access(portal.shared)).read_only:
         raise ProblemError(
             403,
             "read-only",
@@ -157,7 +150,7 @@ async def _once(request: Request, action: str, inner: Handle) -> Response:
     key = f"{principal.token_id}:{given}"
     text = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body()
     fingerprint = hashlib.sha256(text).hexdigest()
-    kept = await asyncio.to_thread(portal.store.begin_answer, key, fingerprint)
+    kept = await portal.ask_access(partial(portal.store.begin_answer, key, fingerprint))
     if kept is not None:
         return _replayed(kept, fingerprint)
     answer: str | None = None
@@ -168,7 +161,7 @@ async def _once(request: Request, action: str, inner: Handle) -> Response:
         return response
     finally:
         # What failed may be tried again with the same key.
-        await asyncio.to_thread(portal.store.end_answer, key, answer)
+        await portal.ask_access(partial(portal.store.end_answer, key, answer))
 
 
 def _kept(response: Response, *, hidden: bool) -> str:

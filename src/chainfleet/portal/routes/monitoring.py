@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -29,7 +28,7 @@ router = new_router("monitoring")
 
 
 @route(router, "GET", "/environments/{environment}/monitoring", permission=Permission.READ, problems=(404,))
-async def get_monitoring(
+def get_monitoring(
     desk: DeskHere,
     portal: PortalHere,
     fresh: Annotated[
@@ -38,9 +37,9 @@ async def get_monitoring(
 ) -> MonitoringSample:
     """How the network stands."""
     if fresh:
-        await asyncio.wrap_future(portal.observatory.sample_now(desk))
+        portal.observatory.sample_now(desk).result()
     sample, problem = portal.observatory.last(desk.name)
-    return await asyncio.to_thread(sample_view, desk, sample, problem, portal.wall())
+    return sample_view(desk, sample, problem, portal.wall())
 
 
 @route(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -70,7 +69,7 @@ def list_runs(
 
 @route(router, "POST", "/environments/{environment}/runs", permission=Permission.RUN, status=202,
        problems=(404, 409, 503))  # fmt: skip
-async def start_run(
+def start_run(
     desk: DeskHere,
     portal: PortalHere,
     caller: Caller,
@@ -85,10 +84,10 @@ async def start_run(
         raise ProblemError(
             403, "role-too-low", f"`{caller.role.value}` may not destroy", way_out="ask an admin"
         )
-    run = await portal.starter.start(desk, given, by=caller.name)
+    run = portal.starter.start(desk, given, by=caller.name)
     request.state.audit["details"] = {"run": run}
     response.headers["Location"] = f"/api/v1/environments/{desk.name}/runs/{run}"
-    return await asyncio.to_thread(_summary, portal, caller, desk, run)
+    return _summary(portal, caller, desk, run)
 
 
 @route(router, "GET", ONE, permission=Permission.READ, problems=(404,))
@@ -244,7 +243,7 @@ def export_run(desk: DeskHere, portal: PortalHere, caller: Caller, run: RunPath)
 
 @route(router, "POST", f"{ONE}/actions/{{action}}", permission=Permission.RUN, status=202,
        problems=(404, 409, 503))  # fmt: skip
-async def act_on_run(
+def act_on_run(
     desk: DeskHere,
     portal: PortalHere,
     caller: Caller,
@@ -257,11 +256,11 @@ async def act_on_run(
     """Ask something of a run; `approve` and `refuse` need the permission `approve`."""
     request.state.audit.update(subject=f"{run}:{action.value}", reason=given.reason)
     request.state.audit["details"] = {"tasks": given.tasks[:20], "gate": given.gate}
-    book = await asyncio.to_thread(desk.book, run)
+    book = desk.book(run)
     stands = standing(desk, book, portal.wall())
     four_eyes = portal.settings.four_eyes
     _require_allowed(desk, book, stands, action, caller, four_eyes=four_eyes)
-    command = await act(portal.starter, desk, book, stands, action, given, by=caller.name)
+    command = act(portal.starter, desk, book, stands, action, given, by=caller.name)
     body = given.model_dump(exclude_defaults=True)
     url = f"{portal.settings.origins[0] if portal.settings.origins else ''}{request.url.path}"
     return ActionTaken(

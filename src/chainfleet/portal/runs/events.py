@@ -6,8 +6,8 @@ import json
 
 from chainfleet.ledger.store import Record
 
+from ..batches import told
 from ..environments.desk import Desk
-from ..journal import told
 from ..models.run_parts import EventPage, EventView
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -63,18 +63,18 @@ class Starter:
     def __init__(self) -> None:
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
 
-    async def start(self, desk: Desk, given: RunGiven, *, by: str) -> str:
+    def start(self, desk: Desk, given: RunGiven, *, by: str) -> str:
         """Start a run; returns its name.
 
         Raises:
             ProblemError, InputError: it can't be started; nothing was begun.
         """
-        await self._settle(desk)
-        run = await asyncio.to_thread(self._begin, desk, given, by)
-        await self._watch(desk, run)
+        self._settle(desk)
+        run = self._begin(desk, given, by)
+        self._watch(desk, run)
         return run
 
-    async def go_on(self, desk: Desk, run: str, words: Sequence[str], *, retry: bool) -> str:
+    def go_on(self, desk: Desk, run: str, words: Sequence[str], *, retry: bool) -> str:
         """Go on with the last run, or try again what failed in it; returns the command.
 
         Raises:
@@ -82,9 +82,9 @@ class Starter:
         """
         action = "retry" if retry else "resume"
         command = steer_words(action, desk.fleet_file, desk.target(), *words)
-        await self._settle(desk)
-        await asyncio.to_thread(self._go_on, desk, run, command)
-        await self._watch(desk, run)
+        self._settle(desk)
+        self._go_on(desk, run, command)
+        self._watch(desk, run)
         return shown(command)
 
     def _launch(self, desk: Desk, run: str, words: Sequence[str]) -> None:
@@ -143,7 +143,7 @@ class Starter:
         write_fleet_file(desk.state, made.document)
         self._launch(desk, run, command)
 
-    async def _settle(self, desk: Desk) -> None:
+    def _settle(self, desk: Desk) -> None:
         """Wait a moment for a process whose run is over, and that is about to end."""
         runs = desk.ledger.runs()
         if not runs or desk.ending(runs[-1])[0] == "unfinished":
@@ -151,9 +151,9 @@ class Starter:
         for _ in range(int(_SETTLE_S / _LOOK_EVERY_S)):
             if desk.ledger.holder() is None:
                 return
-            await asyncio.sleep(_LOOK_EVERY_S)
+            time.sleep(_LOOK_EVERY_S)
 
-    async def _watch(self, desk: Desk, run: str) -> None:
+    def _watch(self, desk: Desk, run: str) -> None:
         """Look a moment whether the command takes the environment up or fails at once."""
         process = self._processes[desk.name, run]
         for _ in range(int(_FIRST_LOOK_S / _LOOK_EVERY_S)):
@@ -161,7 +161,7 @@ class Starter:
                 break
             if desk.ledger.holder() is not None:
                 return
-            await asyncio.sleep(_LOOK_EVERY_S)
+            time.sleep(_LOOK_EVERY_S)
         else:
             return
         if code in _PROBLEMS and desk.ledger.last(run) is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from chainfleet.ledger.mailbox import Ask, Request
 from chainfleet.model.event import (
     CancelRequested,
@@ -24,7 +22,7 @@ from .standing import Standing, waiting_gates
 from .starting import Starter, require_words
 
 
-async def act(
+def act(
     starter: Starter,
     desk: Desk,
     book: Book,
@@ -43,13 +41,11 @@ async def act(
     request = _request(book, action, given, by)
     if stands.worked_on and stands.state is not RunState.FINISHED:
         command = shown(_words(desk, action, given))
-        await asyncio.to_thread(
-            ask, desk.state, desk.ledger.fleet, request, reason=given.reason, by=by, needed=True
-        )
+        ask(desk.state, desk.ledger.fleet, request, reason=given.reason, by=by, needed=True)
         return command
     if action is RunAction.RESUME:
-        return await starter.go_on(desk, book.view.run, (), retry=False)
-    return await starter.go_on(desk, book.view.run, given.tasks, retry=True)
+        return starter.go_on(desk, book.view.run, (), retry=False)
+    return starter.go_on(desk, book.view.run, given.tasks, retry=True)
 
 
 def _request(book: Book, action: RunAction, given: ActionGiven, by: str) -> Request:
