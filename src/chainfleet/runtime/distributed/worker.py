@@ -31,6 +31,7 @@ from ..distribution import LEASE_S
 from ..operations import scaled
 from ..registry import DriverOf, Drivers
 from ..targets import machine
+from .backlog import Backlog, Said
 from .labels import CLOUDS, CLUSTER_TOOLS, Labels, labels_of, lacking
 from .pulse import Key, Pulse
 from .site import Site, Sites
@@ -103,6 +104,8 @@ class Worker:
         self._running: dict[Key, asyncio.Task[AttemptEnd]] = {}
         # One thread, so that what is said arrives in its order and before the end.
         self._mouth = ThreadPoolExecutor(1, thread_name_prefix="said")
+        self._backlog = Backlog()
+        self._sending = False
         self._claiming = ThreadPoolExecutor(1, thread_name_prefix="claim")
         self._id = 0
 
@@ -249,7 +252,8 @@ class Worker:
         return _failed(start, ErrorClass.TRANSIENT, f"worker {self._id} had to stop it", "worker-lost"), {}
 
     def _end(self, key: Key, event: AttemptSucceeded | AttemptFailed, outputs: Mapping[str, Any]) -> None:
-        """Say how it ended; what was fenced meanwhile only says that it is over."""
+        """Say how it ended, after all it said before; what was fenced meanwhile only says that it is over."""
+        self._send()
         mine = (*key, self._id)
         sql = """UPDATE attempt SET state = 'ended', over = true, event = ?, outputs = ?
             WHERE environment = ? AND name = ? AND worker = ? AND state = 'running'"""
@@ -297,9 +301,27 @@ class Worker:
 
     def _tell(self, order: _Order, kind: str, body: str) -> None:
         """Send something to the coordinator, after whatever was said before; used from any thread."""
+        self._backlog.add(Said(order.environment, order.run, order.task, order.start.attempt, kind, body))
+        # One that waits for its turn sends this as well: nothing piles up behind a database that is away.
+        if not self._sending:
+            self._sending = True
+            self._mouth.submit(self._try_to_send)
+
+    def _try_to_send(self) -> None:
+        self._sending = False
+        # What can't be sent now goes with what is said next, or with the end.
+        with suppress(EnvironmentProblem):
+            self._send()
+
+    def _send(self) -> None:
+        """Send what was said, oldest first; what can't be sent stays. In the thread of `_mouth`."""
         sql = "INSERT INTO said (environment, run, task, number, kind, body) VALUES (?, ?, ?, ?, ?, ?)"
-        row = (order.environment, order.run, order.task, order.start.attempt, kind, body)
-        self._mouth.submit(self._tables.change, sql, row)
+        while (said := self._backlog.take()) is not None:
+            try:
+                self._tables.change(sql, (*said.attempt, said.kind, said.body))
+            except EnvironmentProblem:
+                self._backlog.put_back(said)
+                raise
 
 
 def _terraform() -> tuple[str, str]:
