@@ -16,6 +16,7 @@ import type { App } from '../src/core/app/app'
 import { OpenRun } from '../src/core/app/runs'
 import { monitoringPage } from '../src/core/pages/monitoring'
 import { startButtons } from '../src/core/pages/now'
+import { alertItems, lead, wholeOf } from '../src/core/pages/parts'
 import { replay } from '../src/core/model/run'
 import { events, plan, RUN } from './recorded'
 
@@ -207,6 +208,35 @@ describe('the monitoring page', () => {
     expect(page({ data: undefined })).not.toContain('monitoring.noHistory')
     expect(page({ data: { points: [] } })).toContain('monitoring.noHistory')
     expect(page({ data: undefined, problem: new Error('the portal is away') })).toContain('the portal is away')
+  })
+})
+
+describe('what stands on a page', () => {
+  it('tells the same alert of many regions once', () => {
+    const silent = Array.from({ length: 8 }, (_, i) => ({ severity: 'warning' as const, name: 'region-silent', text: '2 of 2 validators are silent', region: `r${i}` }))
+    const items = alertItems([{ severity: 'critical', name: 'quorum-lost', text: '16 of 48 answer' }, ...silent], '#/monitoring')
+    expect(items.map(({ title, tone, meta }) => [title, tone, ...meta])).toEqual([['quorum-lost', 'bad'], ['region-silent', 'warn', 'r0, r1, r2, r3, r4, r5 … (8)']])
+  })
+
+  it('measures tokens by the full bucket, not by what comes in a second', () => {
+    const limit = { name: 'azure/arm/write', capacity: 200, current: 9.8, in_use: 20, waiting: 0, headroom: 0.9, closed_s: 0, throttled: 0 }
+    expect([wholeOf({ ...limit, kind: 'tokens' }), wholeOf({ ...limit, kind: 'concurrency' })]).toEqual([200, 9.8])
+  })
+
+  it('promises no end while everything waits for a person', () => {
+    const gated = { ...plan, nodes: [...plan.nodes, { ...plan.nodes[0]!, id: 'besu/gate/wave-1', kind: 'gate' as const, region: null }] }
+    const words = makeWords('en', en)
+    const meta = (): readonly string[] => {
+      const block = lead({ t: words.t, words, announce: () => undefined, now: () => 0, feed: { link: { getSnapshot: () => ({ state: 'stale' }) } } } as unknown as App, open as unknown as OpenRun, { clusters: [], stragglers: [], critical: [] })
+      return block.kind === 'lead' ? block.meta : []
+    }
+    const model = replay(RUN, 'dev', gated, [], 0)
+    model.ends = { low: 50, p50: 55, high: 60 }
+    const open = { model, matrix: { rows: () => [] } }
+    expect(meta().join()).toContain('Likely over')
+    model.apply({ environment: 'dev', seq: 1, run: RUN, at: 1, wall: 1e9, kind: 'note', subject: 'besu/gate/wave-1', event: { reason: 'up', needs_person: true } })
+    model.apply({ environment: 'dev', seq: 2, run: RUN, at: 1, wall: 1e9, kind: 'record', subject: '', event: { type: 'StateChanged', task: 'besu/gate/wave-1', state: 'at-gate' } })
+    expect(meta().join()).not.toContain('Likely over')
   })
 })
 

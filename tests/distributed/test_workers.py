@@ -8,21 +8,27 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chainfleet.ledger.projection import MISSING_WORKERS, RunView
-from chainfleet.model.errors import InputError
+from chainfleet.model.errors import EnvironmentProblem, InputError
 from chainfleet.model.event import Verdict
 from chainfleet.model.fleet import Fleet
+from chainfleet.runtime.distributed import worker as working
 from chainfleet.runtime.distributed.executor import machine_of
 from chainfleet.runtime.distributed.hearing import Hearing
 from chainfleet.runtime.distributed.tables import open_tables
 from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
 from chainfleet.runtime.distribution import Distribution, pools_of
 from chainfleet.runtime.operations import Environment, open_environment, scaled, start_run
+from chainfleet.runtime.own_attempts import SILENT
 from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import make_plan
 
@@ -214,3 +220,31 @@ def test_the_command_tells_what_is_wrong(tmp_path: Path) -> None:
         assert done.returncode == code, done.stderr
         assert done.stderr.startswith("error: ")
         assert "way out:" in done.stderr
+
+
+def test_a_worker_whose_database_stays_away_says_so_in_a_line_and_ends(
+    own_postgresql: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "engine", partial(working.engine, patience_s=0.5))
+    said: list[str] = []
+
+    def stop_when_it_serves() -> None:
+        tables = open_tables(own_postgresql.url)
+        while not tables.rows("SELECT 1 FROM procrastinate_workers"):
+            time.sleep(0.05)
+        tables.close()
+        own_postgresql.stop()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 1:
+            threading.Thread(target=stop_when_it_serves, daemon=True).start()
+
+    worker = Worker(WorkerOptions(own_postgresql.url, "default", tmp_path, 2, lease_s=1.0), say=say)
+    with pytest.raises(
+        EnvironmentProblem, match="the database of the workers has been away for too long: "
+    ) as raised:
+        asyncio.run(worker.run())
+    assert "start the worker again" in raised.value.way_out
+    assert said[0].startswith("worker 1 serves pool default: ")
+    assert said[1:] in ([], [SILENT])

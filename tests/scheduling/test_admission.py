@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hands import Hand, bucket, plan_of, slots, task
 
-from chainfleet.model.event import PauseRequested, ResumeRequested, RunStarted, WakeAt
+from chainfleet.model.event import PauseRequested, ResumeRequested, RunStarted, TokensGranted, WakeAt
 
 
 def test_the_longest_remaining_path_goes_first_and_ties_go_by_place() -> None:
@@ -81,3 +81,14 @@ def test_wake_ups_are_asked_for_once() -> None:
     hand = Hand(plan)
     hand.begin()
     assert [c for c in hand.tell(ResumeRequested(), 0.1) if isinstance(c, WakeAt)] == []
+
+
+def test_of_a_shared_bucket_observers_see_what_is_left_of_all_of_it() -> None:
+    plan = plan_of(task("a", 1, {"api": 4}), limits=(bucket("api", 10, 1.0),))
+    hand = Hand(plan)
+    assert hand.begin(RunStarted(shared=("api",))) == []
+    assert hand.scheduler.limits()[0].in_use == 0, "nothing was drawn by anybody"
+    hand.tell(TokensGranted("api", 4.0, left=2.0), 1.0)
+    assert hand.scheduler.limits()[0].in_use == 8, "granted and drawn here, and four by others"
+    hand.wait(100.0)
+    assert hand.scheduler.limits()[0].in_use == 0, "it has filled up since"

@@ -51,10 +51,14 @@ def worker(
 ) -> None:
     """Carry out attempts that coordinators hand out. SIGTERM ends what runs and takes nothing new."""
     import asyncio
+    import logging
 
     from chainfleet.ledger.database import postgres_place
     from chainfleet.runtime.distributed.worker import Worker, WorkerOptions
 
+    # Of a line that breaks the worker tells itself, in words and once.
+    for library in ("psycopg.pool", "procrastinate"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     url = postgres_place(ledger, "workers").url
     options = WorkerOptions(url, pool, home, slots, env_file, lease, grace, tuple(label or ()))
     asyncio.run(_serve(Worker, options))

@@ -104,7 +104,9 @@ def view(gauge: Gauge, waiting: int, now: int) -> LimitView:
     if isinstance(meter, Slots):
         current, used = meter.current, meter.held
     else:
-        current, used = meter.rate * meter.pace, limit.capacity - meter.available(now)
+        # Of a bucket that others draw from, what this run was granted says nothing: what is left of all of it does.
+        bucket = meter.alone() if isinstance(meter, Purse) else meter
+        current, used = meter.rate * meter.pace, limit.capacity - bucket.available(now)
     closed_s = seconds(max(0, meter.gate_until - now))
     return LimitView(
         limit.name, limit.kind, limit.capacity, current, used, waiting, meter.throttles, closed_s

@@ -4,7 +4,7 @@ import type { App } from '../app/app'
 import type { Words } from '../i18n'
 import type { Block, PageModel, Stat } from '../view/blocks'
 import { monitoring } from './now'
-import { alertItems, loading, withoutEnvironment } from './parts'
+import { alertItems, loading, wholeOf, withoutEnvironment } from './parts'
 
 export function monitoringPage(app: App): PageModel {
   const { t, words } = app
@@ -84,7 +84,7 @@ function limits(app: App, list: NonNullable<MonitoringSample['limits']>): Block 
     kind: 'section', key: 'limits', size: 'half', title: t('limits.title'), hint: t('limits.headroomHint'), buttons: [],
     blocks: [{
       kind: 'table', key: 'limits', caption: t('limits.title'), empty: t('limits.none'), columns: [{ key: 'limit', label: t('limit') }, { key: 'use', label: t('limits.use'), align: 'end' }, { key: 'waiting', label: t('limits.waiting'), align: 'end' }, { key: 'throttled', label: t('stat.throttled'), align: 'end' }, { key: 'room', label: t('limits.headroom'), align: 'end' }],
-      rows: list.map((limit) => ({ key: limit.name, cells: [{ text: limit.name, mono: true }, { text: `${words.number(limit.in_use, 1)}/${words.number(limit.current, 1)}`, align: 'end' as const }, { text: words.number(limit.waiting), align: 'end' as const }, { text: words.number(limit.throttled ?? 0), align: 'end' as const }, { text: words.percent(limit.headroom), align: 'end' as const, share: limit.headroom, tone: limit.headroom < 0.1 ? 'warn' as const : 'good' as const }] })),
+      rows: list.map((limit) => ({ key: limit.name, cells: [{ text: limit.name, mono: true }, { text: `${words.number(limit.in_use, 1)}/${words.number(wholeOf(limit), 1)}`, align: 'end' as const }, { text: words.number(limit.waiting), align: 'end' as const }, { text: words.number(limit.throttled ?? 0), align: 'end' as const }, { text: words.percent(limit.headroom), align: 'end' as const, share: limit.headroom, tone: limit.headroom < 0.1 ? 'warn' as const : 'good' as const }] })),
     }],
   }
 }

@@ -1,5 +1,5 @@
 /** Parts that several pages share: the sentence, the matrix, what wants attention, gates. */
-import type { EnvironmentSummary, MonitoringSample, Phase, RegionFacts, RunAction, TaskState } from '../api/types'
+import type { EnvironmentSummary, LimitState, MonitoringSample, Phase, RegionFacts, RunAction, TaskState } from '../api/types'
 import type { App } from '../app/app'
 import type { Resource } from '../app/resources'
 import type { Insight, OpenRun } from '../app/runs'
@@ -68,13 +68,17 @@ export function sentence(app: App, open: OpenRun, insight: Insight): { text: str
     const same = insight.clusters.length === 1 && insight.clusters[0]!.regions.length > 1
     parts.push(t(same ? 'now.failedSame' : 'now.failedCount', { n: failed }))
   }
-  const waiting = [...model.gates.values()].filter((gate) => gate.needsPerson && gate.approved === null && model.tasks.get(gate.task)?.state === 'at-gate').length
+  const waiting = waitingGates(model)
   if (waiting) parts.push(t('now.gates', { n: waiting }))
   if (model.paused) parts.push(t('now.paused'))
   else if (model.cancelling) parts.push(t('now.cancelling'))
   else if (model.outlook && (model.counts.running || !waiting)) parts.push(t('now.left', { time: app.words.duration(Math.max(0, model.outlook.remaining_s - (runNow(app, model) - model.outlook.at))) }))
   return { text: `${parts.join(', ')}.`, tone: failed ? 'bad' : waiting ? 'ask' : 'busy' }
 }
+
+/** Gates that wait for a person. */
+const waitingGates = (model: RunModel): number =>
+  [...model.gates.values()].filter((gate) => gate.needsPerson && gate.approved === null && model.tasks.get(gate.task)?.state === 'at-gate').length
 
 export function parts(app: App, model: RunModel): Part[] {
   const groups: [Tone, TaskState[]][] = [
@@ -95,7 +99,8 @@ export function lead(app: App, open: OpenRun, insight: Insight): Block {
   const meta: string[] = []
   const binding = model.outlook?.binding
   if (model.verdict === null && binding?.text) meta.push(app.t('now.binds', { text: binding.text }))
-  if (model.verdict === null && model.ends && !model.paused) {
+  // While nothing goes on before somebody decides, nobody knows when it ends.
+  if (model.verdict === null && model.ends && !model.paused && (model.counts.running || !waitingGates(model))) {
     const at = (seconds: number): string => app.words.time((model.beganWall + seconds) * 1000)
     meta.push(app.t('now.ends', { p50: at(model.ends.p50), low: at(model.ends.low), high: at(model.ends.high) }))
   }
@@ -249,7 +254,7 @@ function clusterItems(app: App, open: OpenRun, insight: Insight): Item[] {
       key: `cause ${cluster.key}`, tone: cluster.standing ? 'bad' : 'warn',
       title: t(cluster.standing ? 'attention.cause' : 'attention.retrying', { regions: cluster.regions.length }),
       text: cluster.message,
-      meta: [cluster.errorClass, cluster.regions.slice(0, 6).join(', ') + (cluster.regions.length > 6 ? ' …' : '')].filter(Boolean),
+      meta: [cluster.errorClass, ...someOf(cluster.regions)].filter(Boolean),
       buttons,
     }
   })
@@ -300,13 +305,26 @@ export const modeOptions = (app: App): { value: string; label: string }[] => MOD
 
 export const verdictLabel = (app: App, verdict: string): string => app.words.word(`verdict.${verdict}`, verdict)
 
-/** What the monitoring warns of. */
+/** What the monitoring warns of; the same of many regions is one thing. */
 export function alertItems(alerts: MonitoringSample['alerts'] | undefined, href = ''): Item[] {
-  return (alerts ?? []).map((alert) => ({
-    key: `alert ${alert.name} ${alert.region ?? ''}`, tone: alert.severity === 'critical' ? 'bad' : alert.severity === 'warning' ? 'warn' : 'quiet',
-    title: alert.name, text: alert.text, meta: alert.region ? [alert.region] : [], buttons: [], ...(href ? { href } : {}),
+  const groups = new Map<string, NonNullable<typeof alerts>>()
+  for (const alert of alerts ?? []) {
+    const key = `alert ${alert.name} ${alert.text}`
+    groups.set(key, [...(groups.get(key) ?? []), alert])
+  }
+  return [...groups].map(([key, [alert, ...more]]) => ({
+    key, tone: alert!.severity === 'critical' ? 'bad' : alert!.severity === 'warning' ? 'warn' : 'quiet',
+    title: alert!.name, text: alert!.text, meta: someOf([alert!, ...more].flatMap(({ region }) => region ?? [])), buttons: [], ...(href ? { href } : {}),
   }))
 }
+
+const SOME = 6
+
+/** Names as one line, the first few of many. */
+const someOf = (names: readonly string[]): string[] => (names.length ? [`${names.slice(0, SOME).join(', ')}${names.length > SOME ? ` … (${names.length})` : ''}`] : [])
+
+/** What a limit's use is measured by: the tokens of a full bucket, or what throttling has left of its slots. */
+export const wholeOf = (limit: LimitState): number => (limit.kind === 'tokens' ? limit.capacity : limit.current)
 
 export function runButtons(app: App, open: OpenRun): Button[] {
   const buttons: Button[] = []

@@ -2,7 +2,7 @@
 import type { App } from '../app/app'
 import type { OpenRun } from '../app/runs'
 import type { Block } from '../view/blocks'
-import { phaseLabel, TONES } from './parts'
+import { phaseLabel, TONES, wholeOf } from './parts'
 
 export function planTab(app: App, open: OpenRun): Block[] {
   const { t, words } = app
@@ -39,7 +39,7 @@ export function planTab(app: App, open: OpenRun): Block[] {
           columns: [{ key: 'limit', label: t('limit') }, { key: 'use', label: t('limits.use'), align: 'end' }, { key: 'capacity', label: t('limits.capacity'), align: 'end' }],
           rows: plan.limits.map((limit) => {
             const now = outlook.get(limit.name)
-            return { key: limit.name, cells: [{ text: limit.name, mono: true }, { text: now ? words.number(now.in_use, 1) : '', align: 'end' as const, share: now ? Math.min(1, now.in_use / Math.max(now.current, 1e-9)) : 0 }, { text: words.number(limit.capacity), align: 'end' as const }] }
+            return { key: limit.name, cells: [{ text: limit.name, mono: true }, { text: now ? words.number(now.in_use, 1) : '', align: 'end' as const, share: now ? Math.min(1, now.in_use / Math.max(wholeOf(now), 1e-9)) : 0 }, { text: words.number(limit.capacity), align: 'end' as const }] }
           }),
         },
         { kind: 'code', key: 'command', label: t('run.command'), text: open.detail?.command || plan.command || '', copy: null },

@@ -16,7 +16,7 @@ export function clone(app: App, environment: EnvironmentDetail): Block[] {
   const fields: Field[] = [
     { key: 'name', label: t('env.name'), type: 'text', value: draft['name'] ?? '', required: true, hint: t('env.nameHint') },
     { key: 'emulated', label: t('target.emulatedLong'), type: 'check', value: draft['emulated'] ?? (environment.target.emulated ? 'yes' : '') },
-    { key: 'regions', label: t('clone.regions', { n: chosen.split(' ').filter(Boolean).length }), type: 'checks', value: chosen, wide: true, options: all.map((value) => ({ value, label: regionFacts(app).get(value)?.display_name ?? value })) },
+    { key: 'regions', label: t('clone.regions', { n: chosen.split(' ').filter(Boolean).length }), type: 'checks', value: chosen, wide: true, options: all.map((value) => ({ value, label: labelOf(app, value) })) },
     { key: 'note', label: t('note'), type: 'text', value: draft['note'] ?? '', wide: true },
   ]
   return [{
@@ -26,6 +26,12 @@ export function clone(app: App, environment: EnvironmentDetail): Block[] {
       { kind: 'form', key, label: t('envtab.clone'), fields, submit: { do: 'call', name: 'cloneEnvironment', args: [environment.name] }, buttons: [{ key: 'clone', label: t('verb.clone'), tone: 'primary', disabled: !draft['name'], act: { do: 'call', name: 'cloneEnvironment', args: [environment.name] } }] },
     ],
   }]
+}
+
+/** A region's name, with its cloud where that isn't Azure: each of the others has a Tokyo of its own. */
+function labelOf(app: App, value: string): string {
+  const region = regionFacts(app).get(value)
+  return region ? (region.cloud === 'azure' ? region.display_name : `${region.display_name} (${region.cloud})`) : value
 }
 
 export function rehearsal(app: App, environment: EnvironmentDetail): Block[] {

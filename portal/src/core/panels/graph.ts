@@ -20,6 +20,7 @@ const W = 168
 const H = 54
 const DX = 46
 const DY = 18
+const LEAST_SCALE = 0.7
 const ORDER: readonly TaskState[] = ['succeeded', 'running', 'backing-off', 'at-gate', 'failed', 'skipped', 'cancelled', 'ready', 'waiting']
 
 export const mount: Mount<GraphInput> = (el, ctx: PanelContext<GraphInput>) => {
@@ -46,6 +47,8 @@ function drawing(graph: StepGraph, input: GraphInput): SVGElement {
   for (const node of graph.nodes) sizes[node.layer] = Math.max(sizes[node.layer] ?? 0, node.place + 1)
   const at = (node: StepNode): [number, number] => [node.layer * (W + DX) + 2, (height - sizes[node.layer]! * (H + DY)) / 2 + node.place * (H + DY) + DY / 2]
   const root = svg('svg', { class: 'graph', viewBox: `0 0 ${width} ${height}`, role: 'list', 'aria-label': input.words.t('graph.title') })
+  // However many layers waves put behind each other: what is too small to read is scrolled instead.
+  root.style.minWidth = `${Math.round(width * LEAST_SCALE)}px`
   for (const [from, to] of graph.edges) {
     const [x1, y1] = at(graph.nodes[from]!)
     const [x2, y2] = at(graph.nodes[to]!)

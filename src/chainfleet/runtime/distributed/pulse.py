@@ -38,7 +38,8 @@ class Pulse:
 
     def __init__(self, url: str, lease_s: float) -> None:
         self._patience_s = lease_s * SILENT
-        self._beats = open_tables(url)
+        # Who waits longer than it may be silent has nothing to say any more: the next beat asks anew.
+        self._beats = open_tables(url, patience_s=self._patience_s)
         self._fences = open_tables(url, patience_s=self._patience_s)
         self._beating = ThreadPoolExecutor(1, thread_name_prefix="beat")
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="fence")
@@ -74,6 +75,8 @@ class Pulse:
                         lost(key)
                 began = time.monotonic()
                 pulse = loop.run_in_executor(self._beating, self._tell)
+                # Where nobody asks for it any more, it must not be complained of.
+                pulse.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             if self.left_s <= 0:
                 silent()
             await asyncio.wait({pulse}, timeout=BEAT_S)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainfleet.ledger.database import Postgres
-from chainfleet.ledger.postgres import PostgresConnection, line_options
+from chainfleet.ledger.postgres import PATIENCE_S, PostgresConnection, line_options
 from chainfleet.model.errors import EnvironmentProblem
 
 SCHEMA = "chainfleet"
@@ -100,8 +100,14 @@ def _make(connection: PostgresConnection) -> None:
         connection.script(script)
 
 
-def engine(url: str, *, lines: int) -> Any:
-    """Procrastinate's app over the workers' schema, not opened yet; `lines` connections at most."""
+def engine(url: str, *, lines: int, patience_s: float = PATIENCE_S) -> Any:
+    """Procrastinate's app over the workers' schema, not opened yet.
+
+    Args:
+        url: address of the database.
+        lines: connections at most.
+        patience_s: how long a statement waits for one while the database is away.
+    """
     try:
         from procrastinate import App, PsycopgConnector
     except ImportError as error:
@@ -110,4 +116,8 @@ def engine(url: str, *, lines: int) -> Any:
             way_out="pip install 'chainfleet[distributed]'",
         ) from None
     options = {"options": f"-c search_path={SCHEMA}", **line_options()}
-    return App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=lines, kwargs=options))
+    return App(
+        connector=PsycopgConnector(
+            conninfo=url, min_size=1, max_size=lines, timeout=patience_s, kwargs=options
+        )
+    )

@@ -29,6 +29,7 @@ from chainfleet.model.fleet_file import load_fleet
 from ..attempts import AttemptEnd, Surroundings, run_attempt
 from ..distribution import LEASE_S
 from ..operations import scaled
+from ..own_attempts import SILENT
 from ..registry import DriverOf, Drivers
 from ..targets import machine
 from .backlog import Backlog, Said
@@ -108,6 +109,7 @@ class Worker:
         self._sending = False
         self._claiming = ThreadPoolExecutor(1, thread_name_prefix="claim")
         self._id = 0
+        self._unheard = False
 
     # --- joining and leaving ------------------------------------------------------------------
 
@@ -116,29 +118,39 @@ class Worker:
 
         Raises:
             InputError: a coordinator of another version uses this database, or a label isn't known.
+            EnvironmentProblem: the database has been away for too long.
         """
         labels = await asyncio.to_thread(self._join)
-        app = engine(self._options.url, lines=4)
-        app.task(name=TASK)(self._attempt)
         beating = asyncio.create_task(self._pulse.beat(self._stop, self._stop_all), name="beat")
+        away = False
         try:
-            async with app.open_async():
-                await app.run_worker_async(
-                    queues=labels.queues(self._options.pool),
-                    concurrency=self._options.slots,
-                    fetch_job_polling_interval=LOOK_S,
-                    abort_job_polling_interval=LOOK_S,
-                    shutdown_graceful_timeout=self._options.grace_s,
-                    update_heartbeat_interval=self._options.lease_s / 4,
-                    # Ours is the lease that counts; its own would prune a worker that was only silent.
-                    stalled_worker_timeout=86_400.0,
-                    delete_jobs="always",
-                )
+            await self._serve(labels)
+        except _unreachable() as error:
+            away = True
+            message = f"the database of the workers has been away for too long: {error.__cause__ or error}"
+            way_out = "start the worker again when it answers; a supervisor does that by itself"
+            raise EnvironmentProblem(message, way_out=way_out) from None
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
             await self._drivers.close()
-            await asyncio.to_thread(self._leave)
+            await asyncio.to_thread(self._leave, told=not away)
+
+    async def _serve(self, labels: Labels) -> None:
+        app = engine(self._options.url, lines=4)
+        app.task(name=TASK)(self._attempt)
+        async with app.open_async():
+            await app.run_worker_async(
+                queues=labels.queues(self._options.pool),
+                concurrency=self._options.slots,
+                fetch_job_polling_interval=LOOK_S,
+                abort_job_polling_interval=LOOK_S,
+                shutdown_graceful_timeout=self._options.grace_s,
+                update_heartbeat_interval=self._options.lease_s / 4,
+                # Ours is the lease that counts; its own would prune a worker that was only silent.
+                stalled_worker_timeout=86_400.0,
+                delete_jobs="always",
+            )
 
     def close(self) -> None:
         """Give everything back without having served."""
@@ -171,9 +183,11 @@ class Worker:
             self._say(line)
         return labels
 
-    def _leave(self) -> None:
+    def _leave(self, *, told: bool = True) -> None:
+        """Give everything back; where the database can't be told, the end of the lease tells the others."""
         with suppress(ChainfleetError):
-            self._tables.change("DELETE FROM worker WHERE id = ?", (self._id,))
+            if told:
+                self._tables.change("DELETE FROM worker WHERE id = ?", (self._id,))
         self._sites.close()
         self._mouth.shutdown()
         self._claiming.shutdown()
@@ -190,8 +204,9 @@ class Worker:
 
     def _stop_all(self) -> None:
         """Nobody hears this worker: by the end of its lease others are given what it does."""
-        if self._running:
-            self._say("the database has not been heard of: everything is stopped")
+        if not self._unheard:
+            self._unheard = True
+            self._say(SILENT)
         for key in list(self._running):
             self._stop(key)
 
@@ -201,6 +216,7 @@ class Worker:
         """What procrastinate calls for each job."""
         loop = asyncio.get_running_loop()
         order = await loop.run_in_executor(self._claiming, self._claim, environment, attempt)
+        self._unheard = False
         if order is None:
             return  # It was taken back, or a coordinator took over.
         work = asyncio.create_task(self._carry_out(order), name=attempt)
@@ -322,6 +338,14 @@ class Worker:
             except EnvironmentProblem:
                 self._backlog.put_back(said)
                 raise
+
+
+def _unreachable() -> tuple[type[Exception], ...]:
+    """What the library of the jobs raises when it gives its database up, or never got hold of it."""
+    from procrastinate.exceptions import ConnectorException
+    from psycopg import OperationalError
+
+    return ConnectorException, OperationalError
 
 
 def _terraform() -> tuple[str, str]:

@@ -110,6 +110,8 @@ def _twins(engine: Engine, task: int) -> str:
     done, running = states.get("over", 0), states.get("running", 0)
     if done > len(others) // 2:
         return f"{done} of its {len(others)} twins are over: this region is slow{again}"
+    if not running:
+        return f"none of its {len(others)} twins runs beside it{again}"
     return f"{running} of its {len(others)} twins run as well: all of them are slow{again}"
 
 
