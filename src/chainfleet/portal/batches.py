@@ -76,7 +76,9 @@ class Reader:
         """How it stands; where nothing was written since `known`, that costs next to nothing."""
         ledger = self._opened()
         if self._identity() != self._file:
-            raise LedgerError(f"{self._place} was replaced by another file")
+            raise LedgerError(
+                f"{self._place} was replaced by another file", way_out="nothing: it is read anew"
+            )
         # Before the head: what is written between the two is news the next time.
         version = ledger.version()
         if known is not None and version == known.version:

@@ -10,8 +10,8 @@ import importlib.metadata
 from dataclasses import dataclass
 from typing import Any
 
-from chainfleet.ledger.database import Postgres
-from chainfleet.ledger.postgres import PATIENCE_S, PostgresConnection, line_options
+from chainfleet.ledger.database import PATIENCE_S, Postgres
+from chainfleet.ledger.postgres import PostgresConnection, line_options
 from chainfleet.model.errors import EnvironmentProblem
 
 SCHEMA = "chainfleet"
