@@ -119,3 +119,10 @@ def test_a_vault_may_be_throttled(cloud, vault):
     assert refusal(answer)[:2] == (429, "Throttled")
     assert int(answer.headers["Retry-After"]) >= 1
     assert vault("GET", "secrets").status_code == 200
+
+
+@pytest.mark.parametrize("value", ["10.1.0.0/16", "nowhere"])
+def test_a_firewall_admits_public_addresses_only(cloud, vault, bodies, value):
+    body = {**bodies["vault"], "properties": {**bodies["vault"]["properties"]}}
+    body["properties"]["networkAcls"] = {"defaultAction": "Deny", "ipRules": [{"value": value}]}
+    assert refusal(cloud.call("PUT", vault.path, body, "2023-07-01"))[:2] == (400, "BadRequest")

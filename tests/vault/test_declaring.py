@@ -72,6 +72,12 @@ def test_vaults_that_nobody_could_write_to_are_refused() -> None:
     assert complaints(fleet_of(node_keys="secret", ranges=())) == []
 
 
+def test_vaults_admit_public_addresses_only() -> None:
+    fleet = fleet_of(ranges=("198.51.100.0/24", "10.1.0.0/16"))
+    (found,) = [f for f in check_network(fleet) if f.place == "clouds.azure.authorized_ip_ranges"]
+    assert "10.1.0.0/16 is private" in found.message
+
+
 @pytest.mark.parametrize(("node_keys", "expected"), [("vault", list(RANGES)), ("secret", None)])
 def test_a_vault_admits_who_deploys_only_where_keys_lie_in_it(
     node_keys: str, expected: list[str] | None, tmp_path: Path

@@ -31,6 +31,7 @@ except EnvironmentProblem as missing:
 
 REGIONS = ("northeurope", "westeurope", "uksouth", "francecentral")
 SCALE = 120
+SECRETS = "microsoft.keyvault/vaults/secrets"
 FLEET = f"""
 name: vaulted
 network:
@@ -125,6 +126,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with start(folder / "cloud", time_scale=SCALE) as cloud:
         (folder / "environment.json").write_text(json.dumps(dict(cloud.environment)))
         made = Network(cloud, folder, {})
+        # The vaults throttle the first writes: the run waits and goes on.
+        cloud.control("/faults", "POST", {"kind": "throttle", "resource": SECRETS, "verb": "PUT", "count": 2})
         made.result = made.run("deploy", made.fleet, "--yes", "--time-scale", str(SCALE))
         yield made
 
@@ -133,6 +136,8 @@ def test_every_validator_signs_with_the_key_from_its_vault(network: Network) -> 
     result = network.result
     assert (result["verdict"], result["regions_succeeded"]) == ("succeeded", len(REGIONS))
     assert result["network"]["head"] > result["network"]["head_before"]
+    (fault,) = network.cloud.control("/faults")["faults"]
+    assert fault["struck"] == 2
     known = json.loads((network.folder / "state/workspace/besu/keys/validators.json").read_text())
     held = {region: text.split()[0] for region, text in network.keys_in_vaults().items()}
     assert held == {row["region"]: row["address"] for row in known}

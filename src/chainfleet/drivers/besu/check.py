@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network
 
 from chainfleet.model.besu.options import OLDEST_SUPPORTED, read_version, rpc_api_problem
 from chainfleet.model.besu.quorum import (
@@ -30,6 +31,8 @@ _SECONDS_PER_RADIAN_OF_EARTH = 6371 * 2 / 200_000 * 1.5
 """Round trip per radian of great circle: light in fibre (200 000 km/s), cables 1.5 times the distance."""
 _COMMIT_ROUND_TRIPS = 1.5
 """Proposal, prepare and commit: three one-way messages."""
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""RFC 1918; Azure Key Vault refuses them in its IP rules."""
 _TIMEOUT_PER_COMMIT = 8
 """Transfer, execution, 2N² messages and a queue come on top: 4 s for 24 regions, never below (derived)."""
 
@@ -212,6 +215,12 @@ def _node_keys(fleet: Fleet) -> Iterator[Finding]:
                 f"node keys in a vault are for Azure only, {region.name} is in {region.cloud}: write `secret`"
             )
             yield _error(message, place)
+    for admitted in fleet.clouds.azure.authorized_ip_ranges:
+        if any(admitted.overlaps(private) for private in _PRIVATE):
+            message = (
+                f"a key vault admits public addresses only, {admitted} is private: give the one outside of it"
+            )
+            yield _error(message, "clouds.azure.authorized_ip_ranges")
     if not fleet.clouds.azure.authorized_ip_ranges:
         yield _error(
             "key vaults admit nobody from outside: give clouds.azure.authorized_ip_ranges, with the address "

@@ -8,7 +8,7 @@ from typing import Any
 from chainfleet.drivers.kubernetes import names
 from chainfleet.drivers.kubernetes.names import Manifest
 from chainfleet.drivers.kubernetes.region_task import RegionTask
-from chainfleet.model.fleet import Region
+from chainfleet.model.errors import TaskFailed
 
 _SECRET, _MOUNT = "Secret", "SecretProviderClass"
 
@@ -28,17 +28,22 @@ class Leftovers:
     needed: tuple[str, ...]
 
 
-def key_mounts(region: Region) -> tuple[str, ...]:
-    """Kinds of objects that get keys from a vault; clusters elsewhere don't know them."""
-    return (_MOUNT,) if region.cloud == "azure" else ()
+async def key_objects(task: RegionTask, kind: str = _MOUNT) -> list[Manifest]:
+    """A region's objects of a kind that has to do with keys; none where the cluster doesn't know that kind."""
+    if kind == _MOUNT and task.region.cloud != "azure":
+        return []
+    try:
+        return await task.cluster.list_objects(kind, names.NAMESPACE, names.VALIDATOR_SELECTOR)
+    except TaskFailed as error:
+        if error.fingerprint.startswith("kubernetes:404"):
+            return []
+        raise
 
 
 async def leftovers(task: RegionTask) -> Leftovers:
     """Look what is left of the way that the fleet doesn't take (any more)."""
     kind = _SECRET if task.attempt.fleet.network.node_keys == "vault" else _MOUNT
-    if kind == _MOUNT and not key_mounts(task.region):
-        return Leftovers(kind, (), ())
-    held = await task.cluster.list_objects(kind, names.NAMESPACE, names.VALIDATOR_SELECTOR)
+    held = await key_objects(task, kind)
     if not held:
         return Leftovers(kind, (), ())
     pods = await task.cluster.list_objects("Pod", names.NAMESPACE, names.VALIDATOR_SELECTOR)

@@ -15,7 +15,7 @@ from chainfleet.drivers.kubernetes.region_task import RegionTask
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
 from . import artefacts
-from .key_places import key_mounts, leftovers, remove_leftovers
+from .key_places import key_objects, leftovers, remove_leftovers
 from .keys import Validator
 from .manifests import render_region
 from .node import Node
@@ -68,11 +68,13 @@ class ConfigTask:
         """Delete the objects; claims and their disks stay."""
         task = await RegionTask.of(attempt)
         gone = 0
-        kinds = ["StatefulSet", "Service", "PodDisruptionBudget", "Secret", "ConfigMap"]
-        for kind in (*kinds, *key_mounts(task.region)):
+        for kind in ("StatefulSet", "Service", "PodDisruptionBudget", "Secret", "ConfigMap"):
             for item in await task.cluster.list_objects(kind, names.NAMESPACE, names.VALIDATOR_SELECTOR):
                 attempt.fence()
                 gone += await task.cluster.delete(kind, item["metadata"]["name"], names.NAMESPACE)
+        for item in await key_objects(task):
+            attempt.fence()
+            gone += await task.cluster.delete(item["kind"], item["metadata"]["name"], names.NAMESPACE)
         return Outcome({}, changed=gone > 0)
 
     def _render(self, task: RegionTask, vault: Vault | None) -> list[Manifest]:

@@ -38,12 +38,12 @@ class Vault:
 
 
 def vault_of(attempt: Attempt, region: Region) -> Vault | None:
-    """The vault that a region's node keys lie in; None where they lie in Kubernetes Secrets.
+    """The vault that a region's node keys lie in; None where they lie in Kubernetes Secrets, or there can be none.
 
     Raises:
         TaskFailed: the region's infrastructure doesn't tell it.
     """
-    if attempt.fleet.network.node_keys != "vault":
+    if attempt.fleet.network.node_keys != "vault" or region.cloud != "azure":
         return None
     task = f"infrastructure/cluster/{region.name}"
     outputs = artefacts.required_outputs(attempt, task)

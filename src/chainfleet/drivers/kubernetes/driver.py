@@ -46,7 +46,7 @@ class KubernetesDriver:
 def _wanted(task: RegionTask) -> list[Manifest]:
     """The objects, with the identity that validators act as where they get their keys from a vault."""
     fleet, identity = task.attempt.fleet, ""
-    if fleet.network.node_keys == "vault":
+    if fleet.network.node_keys == "vault" and task.region.cloud == "azure":
         identity = str(task.attempt.outputs(f"infrastructure/cluster/{task.region.name}").get("identity_id"))
     return base_manifests(fleet, task.region, identity)
 

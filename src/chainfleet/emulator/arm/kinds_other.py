@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from .bodies import Json, value_at
@@ -21,6 +22,7 @@ CREDENTIAL = f"{IDENTITY}/federatedIdentityCredentials"
 VAULT = "Microsoft.KeyVault/vaults"
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _VAULT_NAME = re.compile(r"^(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$")
 
 
@@ -107,6 +109,8 @@ class KeyVault(Kind):
             )
         if draft.prop("accessPolicies") is None and not draft.prop("enableRbacAuthorization"):
             raise bad_request("BadRequest", "The parameter accessPolicies is not specified.")
+        for rule in value_at(draft.wanted, "properties.networkAcls.ipRules") or ():
+            _check_ip_rule(str(rule.get("value")))
         if draft.current is not None:
             return
         if any(v.id.name.lower() == name.lower() for v in world.store.of_type(VAULT)):
@@ -163,6 +167,16 @@ class KeyVault(Kind):
             "tags": resource.desired.get("tags") or {},
             "purgeProtectionEnabled": bool(value_at(resource.desired, "properties.enablePurgeProtection")),
         }
+
+
+def _check_ip_rule(value: str) -> None:
+    """Refuse what is no public IPv4 range."""
+    try:
+        network = IPv4Network(value, strict=False)
+    except ValueError:
+        network = None
+    if network is None or any(network.overlaps(private) for private in _PRIVATE):
+        raise bad_request("BadRequest", f"The IP rule '{value}' must be a public IPv4 address or range.")
 
 
 class RoleAssignment(Kind):

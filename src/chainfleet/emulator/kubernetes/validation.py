@@ -105,6 +105,10 @@ def _pod(spec: Json, path: str, *, claims: frozenset[str]) -> Iterator[Cause]:
     containers = spec.get("containers") or []
     if not containers:
         yield "FieldValueRequired", f"{path}.containers", "Required value"
+    for at, volume in enumerate(spec.get("volumes", ())):
+        if len(volume.keys() - {"name"}) > 1:
+            place, text = f"{path}.volumes[{at}]", "Forbidden: may not specify more than 1 volume type"
+            yield "FieldValueForbidden", place, text
     volumes = {v["name"] for v in spec.get("volumes", ())} | claims
     seen: set[str] = set()
     for index, container in enumerate(containers):
