@@ -151,6 +151,11 @@ def test_no_secret_holds_a_node_key(network: Network) -> None:
     assert len(keys) == len(REGIONS)
     secrets = network.objects("/api/v1/secrets")
     assert not [s["metadata"]["name"] for s in secrets if s["metadata"]["namespace"] == "besu"]
+    # Nor did one for a moment: nobody ever wrote a Secret to these clusters.
+    rows = network.cloud.control("/stats")["changes"]["detail"]
+    written = {row["type"] for row in rows if row["system"] == "kubernetes"}
+    assert {"statefulsets", "secretproviderclasses"} <= written
+    assert "secrets" not in written
     values = [base64.b64decode(v).decode() for s in secrets for v in (s.get("data") or {}).values()]
     assert not [value for value in values if value.strip() in keys]
     pods = network.objects("/api/v1/namespaces/besu/pods")

@@ -89,10 +89,10 @@ def _validator_objects(fleet: Fleet, region: Region, index: int, artefacts: Arte
     config = toml_text(options)
     labels = besu_labels(fleet.name, region.name, index)
     objects = [_config_map(names.config_map(index), labels, {"config.toml": config})]
-    if index in artefacts.keys:
-        objects.append(_key_secret(index, labels, artefacts.keys[index]))
     if artefacts.vault is not None:
         objects.append(_key_mount(index, labels, artefacts.vault))
+    elif index in artefacts.keys:
+        objects.append(_key_secret(index, labels, artefacts.keys[index]))
     objects.append(_service(fleet, index, labels))
     objects.append(_p2p_service(fleet, region, index, labels, artefacts))
     objects.append(
