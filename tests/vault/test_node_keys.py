@@ -16,6 +16,7 @@ from chainfleet.drivers.besu.vault import NodeKeys
 from chainfleet.drivers.inventory.azure_vaults import AzureVaults
 from chainfleet.drivers.inventory.needs import Verdict
 from chainfleet.drivers.kubernetes import clusters
+from chainfleet.drivers.kubernetes.names import VALIDATOR_SELECTOR, manifest
 from chainfleet.drivers.kubernetes.region_task import RegionTask
 from chainfleet.drivers.verification.region import check_keys
 from chainfleet.model.besu.identity import PrivateKey, read_key_file
@@ -328,8 +329,11 @@ def test_a_fleet_moves_its_keys_into_vaults_and_back(region: VaultRegion) -> Non
         first = (await region.pod(running))["metadata"]["uid"]
 
         region.declare("vault")
+        theirs = manifest("v1", "Secret", "theirs", namespace="besu", labels=VALIDATOR_SELECTOR)
+        await cluster.patch(theirs, manager="somebody")
         await region.run(region.kubernetes, "kubernetes/base/northeurope")
         await region.configure()
+        assert await cluster.delete("Secret", "theirs", "besu")
         # Whose pod still mounts it keeps its Secret, the other one's goes at once.
         assert await secrets(cluster) == ["validator-0-key"]
         assert not (await region.configure()).changed

@@ -60,8 +60,7 @@ class KeyVaults:
         body = {"value": value, "contentType": "text/plain", "tags": dict(tags)}
         document = self._of(environ).send("PUT", vault_uri, f"secrets/{name}", body)
         if document is None:
-            raise TaskFailed(ErrorClass.CONFIGURATION, f"{vault_uri} is no key vault",
-                             way_out="deploy the region's infrastructure again")  # fmt: skip
+            raise TaskFailed(ErrorClass.CONFIGURATION, f"{vault_uri} is no key vault", way_out=_LOOK)
         return _kept(document)
 
     def look(self, environ: Mapping[str, str], vault_uri: str) -> None:
@@ -109,6 +108,10 @@ class _Caller:
             document = response.json()
         except AzureError as error:
             raise arm.unreachable(error, what) from error
+        except ValueError:
+            # Not the cause: whatever was no JSON may hold a key.
+            message = f"{what}: what answers is no key vault"
+            raise TaskFailed(ErrorClass.TRANSIENT, message, fingerprint="vault:no-json") from None
         return document if isinstance(document, dict) else {}
 
     def _request(self, verb: str, vault_uri: str, path: str, **parts: Any) -> Any:
@@ -165,10 +168,11 @@ def _kept(document: Mapping[str, Any]) -> Kept:
 
 
 ROLE = (
-    "assign them the role of examples/permissions/azure-key-writer-role.json, or Key Vault Secrets Officer; "
+    "assign the credentials the role of examples/permissions/azure-key-writer-role.json, or Key Vault Secrets Officer; "
     "one that was given just now takes up to ten minutes"
 )
 """What credentials lack that a vault refuses."""
+_LOOK = "`chainfleet drift FLEET` compares the vault with what was deployed"
 _ADDRESS = "add this machine's address to clouds.azure.authorized_ip_ranges, then deploy the infrastructure"
 
 
@@ -203,5 +207,6 @@ def _meaning(code: int, inner: str, what: str) -> tuple[ErrorClass, str]:
         return ErrorClass.AUTHORISATION, ROLE
     if code == 429:
         return ErrorClass.THROTTLED, ""
-    return (ErrorClass.TRANSIENT, "") if code >= 500 or code in (408, 409) else (ErrorClass.CONFIGURATION,
-            "`chainfleet drift FLEET` compares the vault with what was deployed")  # fmt: skip
+    if code >= 500 or code in (408, 409):
+        return ErrorClass.TRANSIENT, ""
+    return ErrorClass.CONFIGURATION, _LOOK

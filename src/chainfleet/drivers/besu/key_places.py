@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainfleet.drivers.kubernetes import names
+from chainfleet.drivers.kubernetes.matching import HASH_ANNOTATION
 from chainfleet.drivers.kubernetes.names import Manifest
 from chainfleet.drivers.kubernetes.region_task import RegionTask
 from chainfleet.model.errors import TaskFailed
@@ -29,15 +30,19 @@ class Leftovers:
 
 
 async def key_objects(task: RegionTask, kind: str = _MOUNT) -> list[Manifest]:
-    """A region's objects of a kind that has to do with keys; none where the cluster doesn't know that kind."""
+    """A region's objects of a kind that has to do with keys, as far as we made them.
+
+    None where the cluster doesn't know that kind: the CSI driver brings it.
+    """
     if kind == _MOUNT and task.region.cloud != "azure":
         return []
     try:
-        return await task.cluster.list_objects(kind, names.NAMESPACE, names.VALIDATOR_SELECTOR)
+        found = await task.cluster.list_objects(kind, names.NAMESPACE, names.VALIDATOR_SELECTOR)
     except TaskFailed as error:
         if error.fingerprint.startswith("kubernetes:404"):
             return []
         raise
+    return [item for item in found if HASH_ANNOTATION in (item["metadata"].get("annotations") or {})]
 
 
 async def leftovers(task: RegionTask) -> Leftovers:
