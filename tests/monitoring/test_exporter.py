@@ -96,9 +96,64 @@ def test_a_region_that_is_gone_is_zero_and_not_missing():
 
 @pytest.mark.parametrize(("up", "left"), [(24, 8), (23, 7), (22, 6), (16, 0), (15, 0)])
 def test_regions_that_may_still_fall_silent(up, left):
-    names = [f"r{i}" for i in range(24)]
-    placement = dict.fromkeys(names, 2)
-    assert regions_left(placement, {n: 2 if i < up else 0 for i, n in enumerate(names)}) == left
+    assert regions_left({f"r{i}": 2 if i < up else 0 for i in range(24)}, 32) == left
+
+
+def quorum_of(seen):
+    """Set, voting, quorum, margin, margin in regions, and where the set is known from."""
+    names = ("set_size", "validators_voting", "quorum", "quorum_margin", "quorum_margin_regions")
+    sources = [
+        dict(key[1:])["source"]
+        for key, value in seen.items()
+        if key[0] == "chainfleet_network_set_source" and value
+    ]
+    return [int(seen[f"chainfleet_network_{name}",]) for name in names], sources
+
+
+def test_the_quorum_is_that_of_the_chains_own_set_whatever_the_fleet_declares():
+    network = Network()
+    network.chain.grow(5)
+    assert quorum_of(network.look()) == ([8, 8, 6, 2, 1], ["chain"])
+    # A region is voted out: its validators are up and count for nothing.
+    gone = set(list(network.collector.sources.addresses.values())[:2])
+    network.chain.validators = {a: k for a, k in network.chain.validators.items() if a not in gone}
+    network.chain.grow(3)
+    seen = network.look()
+    assert quorum_of(seen) == ([6, 6, 4, 2, 1], ["chain"])
+    assert (seen["chainfleet_network_validators",], seen["chainfleet_network_validators_up",]) == (8, 8)
+    # Of those that vote three fall silent: two regions more than the fleet's own arithmetic would have thought.
+    for teller in network.tellers[2:5]:
+        teller.error = UNREACHABLE
+    assert quorum_of(network.look()) == ([6, 3, 4, -1, 0], ["chain"])
+    # Nobody answers: the set is the last one that was proven.
+    for teller in network.tellers:
+        teller.error = UNREACHABLE
+    assert quorum_of(network.look()) == ([6, 0, 4, -4, 0], ["remembered"])
+
+
+def test_validators_that_were_voted_in_and_that_nobody_asks_count_as_silent():
+    network = Network()
+    network.chain.grow(5)
+    network.look()
+    strangers = keys(12)
+    network.chain.validators = strangers
+    network.chain.grow(2)
+    assert quorum_of(network.look()) == ([12, 8, 8, 0, 0], ["chain"])
+
+
+def test_before_any_block_is_proven_the_fleet_is_all_there_is_to_go_by():
+    network = Network()
+    for teller in network.tellers:
+        teller.error = UNREACHABLE
+    assert quorum_of(network.look()) == ([8, 0, 6, -6, 0], ["fleet"])
+
+
+def test_where_no_keys_are_known_whoever_is_up_counts_as_one_of_the_set():
+    network = Network()
+    network.collector.sources = replace(network.collector.sources, addresses={})
+    network.chain.grow(5)
+    network.tellers[0].error = UNREACHABLE
+    assert quorum_of(network.look()) == ([8, 7, 6, 1, 0], ["chain"])
 
 
 def test_a_validator_that_hangs_costs_no_more_than_its_patience():

@@ -38,7 +38,6 @@ def _written(fleet: Fleet, boards: dict[str, Board]) -> dict[str, Json]:
 
 
 def _network_board(limits: Thresholds) -> Board:
-    crash = limits.validators - limits.quorum
     return Board(
         "chainfleet-network",
         "Network",
@@ -64,10 +63,11 @@ def _network_board(limits: Thresholds) -> Board:
                 height=5,
             ),
             Panel(
-                f"Validators up of {limits.validators}",
-                (Query("chainfleet_network_validators_up"),),
+                "Validators that may still fall silent",
+                (Query("chainfleet_network_quorum_margin"),),
                 "stat",
-                steps=((None, BAD), (limits.quorum, WARN), (limits.quorum + limits.thin_margin + 1, GOOD)),
+                steps=((None, BAD), (0, WARN), (limits.thin_margin + 1, GOOD)),
+                description=f"Of the chain's own set; the fleet declares {limits.validators}. Below 0 no block comes",
                 width=4,
                 height=5,
             ),
@@ -94,7 +94,10 @@ def _network_board(limits: Thresholds) -> Board:
             Panel("Seconds per block", (Query("network:block_interval_seconds", "mean"),), unit="s"),
             Panel(
                 "Quorum margin, validators",
-                (Query("chainfleet_network_quorum_margin", "to spare"), Query(f"vector({crash})", "all up")),
+                (
+                    Query("chainfleet_network_quorum_margin", "to spare"),
+                    Query("chainfleet_network_set_size - chainfleet_network_quorum", "all up"),
+                ),
                 description="Below 0 no block comes",
                 decimals=0,
             ),

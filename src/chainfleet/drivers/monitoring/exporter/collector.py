@@ -14,7 +14,7 @@ from chainfleet.model.errors import InputError, TaskFailed
 
 from .expiry import Expiries
 from .exposing import Seen, families
-from .judging import Expected, Sample, Verdict, is_sealed, judge
+from .judging import Expected, Sample, Verdict, is_sealed, judge, set_of
 from .oracles import FeedState
 from .sampling import PATIENCE_S, Validator, blocks, sample_all
 from .window import Window
@@ -113,6 +113,7 @@ class ChainCollector:
         self._seen = Seen(
             samples=samples,
             verdict=verdict,
+            set=set_of(verdict, self.window.head, self.expected),
             expected=self.expected,
             addresses=self.sources.addresses,
             feeds=self._feeds,

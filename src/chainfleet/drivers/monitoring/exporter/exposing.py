@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chainfleet.model.besu.quorum import quorum_of, regions_that_may_fail
+from chainfleet.model.besu.quorum import quorum_of
 from chainfleet.model.metric import Metric
 
 from .catalogue import BY_NAME, CCIP_RESULTS, PROBLEMS, ROUNDS
 from .expiry import Expiries
-from .judging import Expected, Sample, Verdict
+from .judging import SET_SOURCES, Expected, Sample, ValidatorSet, Verdict
 from .oracles import FeedState, deviation, lag
 from .window import Window
 
@@ -30,6 +31,7 @@ class Seen:
     Attributes:
         samples: one per declared validator.
         verdict: what to believe of them.
+        set: the chain's own validators, by which quorum and margin go.
         expected: what the fleet says.
         addresses: name of a validator → its address.
         feeds: the oracle on every chain.
@@ -41,6 +43,7 @@ class Seen:
 
     samples: Sequence[Sample]
     verdict: Verdict
+    set: ValidatorSet
     expected: Expected
     addresses: Mapping[str, str]
     feeds: Sequence[FeedState]
@@ -108,29 +111,41 @@ def _of_network(seen: Seen) -> Iterator[Value]:
     for region, declared in placement.items():
         yield "region_validators", (region,), declared
         yield "region_validators_up", (region,), up[region]
-    total = sum(placement.values())
-    quorum = quorum_of(max(1, total)).quorum
-    yield "network_validators", (), total
+    yield "network_validators", (), sum(placement.values())
     yield "network_validators_up", (), sum(up.values())
-    yield "network_quorum", (), quorum
-    yield "network_quorum_margin", (), sum(up.values()) - quorum
-    yield "network_quorum_margin_regions", (), regions_left(placement, up)
+    yield from _of_set(seen)
     yield "network_genesis_hashes", (), seen.verdict.genesis_hashes
     yield "network_validator_sets", (), seen.verdict.validator_sets
 
 
-def regions_left(placement: Mapping[str, int], up: Mapping[str, int]) -> int:
+def _of_set(seen: Seen) -> Iterator[Value]:
+    """Quorum and margin by the chain's own set; where no keys are known, whoever is up counts as one of it."""
+    addresses = seen.set.addresses if seen.addresses else frozenset()
+    voting = Counter(
+        sample.region
+        for sample in seen.verdict.sound
+        if not addresses or seen.addresses.get(sample.name) in addresses
+    )
+    quorum = quorum_of(seen.set.size).quorum
+    yield "network_set_size", (), seen.set.size
+    for source in SET_SOURCES:
+        yield "network_set_source", (source,), source == seen.set.source
+    yield "network_validators_voting", (), voting.total()
+    yield "network_quorum", (), quorum
+    yield "network_quorum_margin", (), voting.total() - quorum
+    yield "network_quorum_margin_regions", (), regions_left(voting, quorum)
+
+
+def regions_left(voting: Mapping[str, int], quorum: int) -> int:
     """Return how many regions may still fall silent, the largest first, before no block comes.
 
     Args:
-        placement: declared validators of each region.
-        up: of these, how many are up.
+        voting: validators of each region that are up and in the chain's set.
+        quorum: how many a block takes.
     """
-    if sum(up.values()) == sum(placement.values()):
-        return regions_that_may_fail(placement)
-    spare = sum(up.values()) - quorum_of(sum(placement.values())).quorum
+    spare = sum(voting.values()) - quorum
     left = 0
-    for count in sorted((count for count in up.values() if count), reverse=True):
+    for count in sorted((count for count in voting.values() if count), reverse=True):
         spare -= count
         if spare < 0:
             break

@@ -75,6 +75,21 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidatorSet:
+    """Whose agreement makes a block: votes decide that, not the fleet.
+
+    Attributes:
+        size: how many there are.
+        addresses: of them; empty where nobody told.
+        source: one of `SET_SOURCES`.
+    """
+
+    size: int
+    addresses: frozenset[str]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is so.
 
@@ -119,6 +134,25 @@ def judge(samples: Sequence[Sample], expected: Expected, anchor: Collection[str]
         validator_sets=len({header.extra.validators for header in headers}),
         spread=max(heads) - min(heads) if heads else 0,
     )
+
+
+SET_SOURCES = ("chain", "remembered", "fleet")
+"""Where a set is known from: the newest block that is proven now, the last one that ever was, or nobody ever told one."""
+
+
+def set_of(verdict: Verdict, remembered: Header | None, expected: Expected) -> ValidatorSet:
+    """Return the set of validators that quorum and margin go by.
+
+    Args:
+        verdict: what is so now.
+        remembered: the newest block that was proven before, if there is one.
+        expected: what the fleet says, for as long as no block ever did.
+    """
+    heads = [head for head in (verdict.head, remembered) if head is not None]
+    if not heads:
+        return ValidatorSet(max(1, sum(expected.placement.values())), frozenset(), "fleet")
+    addresses = frozenset(max(heads, key=lambda head: head.number).extra.validators)
+    return ValidatorSet(len(addresses), addresses, "remembered" if verdict.head is None else "chain")
 
 
 def _problems(sample: Sample, expected: Expected, genesis: str, prover: _Prover) -> frozenset[str]:

@@ -90,7 +90,7 @@ def _quorum(limits: Thresholds) -> list[Alert]:
             "chainfleet_network_quorum_margin < 0",
             limits.hold_s(3),
             "critical",
-            f"Fewer than {limits.quorum} of {limits.validators} validators answer: no block comes",
+            "Fewer validators of the chain's own set answer than its quorum takes ({{ $value }}): no block comes",
         ),
         Alert(
             "ValidatorSilent",
