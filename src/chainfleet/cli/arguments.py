@@ -19,6 +19,13 @@ def _scale(value: float | None) -> float | None:
     return value
 
 
+def _lease(value: float | None) -> float | None:
+    # As above. A longer one is of no use: the run stops before (`ledger.database.PATIENCE_S`).
+    if value is not None and not 2 <= value <= 40:
+        raise typer.BadParameter("give 2 to 40 seconds")
+    return value
+
+
 def _modes() -> list[str]:
     from chainfleet.model.task import Mode
 
@@ -47,6 +54,14 @@ LedgerOpt = Annotated[
         metavar="URL",
         envvar=Variable.LEDGER,
         help="Keep the ledger in PostgreSQL: postgresql://USER@HOST/DATABASE; the state folder remembers it.",
+    ),
+]
+LeaseOpt = Annotated[
+    float | None,
+    typer.Option(
+        "--lease",
+        callback=_lease,
+        help="Seconds without a word after which another coordinator may take over; 20 by default.",
     ),
 ]
 PoolOpt = Annotated[

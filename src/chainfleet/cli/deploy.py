@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from chainfleet.ledger.database import Postgres
-from chainfleet.ledger.lease import holder_of
+from chainfleet.ledger.lease import TTL_S, holder_of
 from chainfleet.ledger.projection import RunView
 from chainfleet.model.errors import EnvironmentProblem, ExitCode, InputError, LeaseLost
 from chainfleet.model.event import ResumeRequested, RetryRequested, Verdict
@@ -125,9 +125,7 @@ def run_deploy(
             name = run_name("deploy", run)
             return await start_run(environment, plan, name, observers, common=learned.common)
 
-        return _run(
-            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
-        )
+        return _run(path, target, fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
 def run_resume(
@@ -163,9 +161,7 @@ def run_resume(
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await continue_run(environment, view, observers, retry=retry)
 
-        return _run(
-            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
-        )
+        return _run(path, target, fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
 def run_standby(path: Path, target: TargetOptions, *, plain: bool, as_json: bool) -> int:
@@ -221,9 +217,7 @@ def run_verify(path: Path, target: TargetOptions, *, run: str | None, plain: boo
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("verify", run), observers)
 
-        return _run(
-            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
-        )
+        return _run(path, target, fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
 def run_destroy(
@@ -258,9 +252,7 @@ def run_destroy(
         async def work(environment: Environment, observers: MakeObservers) -> RunResult:
             return await start_run(environment, plan, run_name("destroy", run), observers, undo=True)
 
-        return _run(
-            fleet, state, cloud, work, _distribution(path, target, cloud), plain=plain, as_json=as_json
-        )
+        return _run(path, target, fleet, state, cloud, work, plain=plain, as_json=as_json)
 
 
 def run_emulator(state: Path, time_scale: float | None, faults: str | None) -> int:
@@ -293,16 +285,19 @@ def _distribution(path: Path, options: TargetOptions, cloud: Target) -> Distribu
 
 
 def _run(
+    path: Path,
+    options: TargetOptions,
     fleet: Fleet,
     state: StateFolder,
     cloud: Target,
     work: Work,
-    distribution: Distribution | None,
     *,
     plain: bool,
     as_json: bool,
 ) -> int:
-    with open_environment(fleet, state, task_environ(cloud.environ)) as environment:
+    environ, lease_s = task_environ(cloud.environ), options.lease_s or TTL_S
+    distribution = _distribution(path, options, cloud)
+    with open_environment(fleet, state, environ, lease_s=lease_s) as environment:
         environment.distribution = distribution
         environment.tell = partial(tell, err=True)
         screen = choose_screen(plain=plain, as_json=as_json)

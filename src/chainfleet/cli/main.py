@@ -19,6 +19,7 @@ from .arguments import (
     FleetArg,
     FromOpt,
     JsonOpt,
+    LeaseOpt,
     LeavingOpt,
     LedgerOpt,
     MainnetOpt,
@@ -146,6 +147,7 @@ def deploy(
     approval: ApprovalOpt = False,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    lease: LeaseOpt = None,
     pool: PoolOpt = None,
     private_clusters: PrivateOpt = False,
     emulated: EmulatedOpt = False,
@@ -175,6 +177,7 @@ def deploy(
         ledger,
         pool,
         private_clusters,
+        lease,
     )
     policy = PolicyOptions(mode, waves, only, skip, from_, ceiling, approval)
     raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
@@ -185,6 +188,7 @@ def resume(
     fleet: FleetArg,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    lease: LeaseOpt = None,
     pool: PoolOpt = None,
     private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
@@ -200,7 +204,12 @@ def resume(
     from .deploy import run_resume, run_standby
 
     target = TargetOptions(
-        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+        state,
+        env_file=env_file,
+        ledger=ledger,
+        pools=pool,
+        private_clusters=private_clusters,
+        lease_s=lease,
     )
     if standby:
         raise typer.Exit(run_standby(fleet, target, plain=plain, as_json=json_))
@@ -216,6 +225,7 @@ def retry(
     ] = None,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    lease: LeaseOpt = None,
     pool: PoolOpt = None,
     private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
@@ -228,7 +238,12 @@ def retry(
     from .deploy import run_resume
 
     target = TargetOptions(
-        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+        state,
+        env_file=env_file,
+        ledger=ledger,
+        pools=pool,
+        private_clusters=private_clusters,
+        lease_s=lease,
     )
     raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
 
@@ -238,6 +253,7 @@ def verify(
     fleet: FleetArg,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    lease: LeaseOpt = None,
     pool: PoolOpt = None,
     private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
@@ -251,7 +267,12 @@ def verify(
     from .deploy import run_verify
 
     target = TargetOptions(
-        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+        state,
+        env_file=env_file,
+        ledger=ledger,
+        pools=pool,
+        private_clusters=private_clusters,
+        lease_s=lease,
     )
     raise typer.Exit(run_verify(fleet, target, run=run, plain=plain, as_json=json_))
 
@@ -261,6 +282,7 @@ def destroy(
     fleet: FleetArg,
     state: StateOpt = None,
     ledger: LedgerOpt = None,
+    lease: LeaseOpt = None,
     pool: PoolOpt = None,
     private_clusters: PrivateOpt = False,
     env_file: EnvFileOpt = None,
@@ -278,7 +300,12 @@ def destroy(
     from .deploy import run_destroy
 
     target = TargetOptions(
-        state, env_file=env_file, ledger=ledger, pools=pool, private_clusters=private_clusters
+        state,
+        env_file=env_file,
+        ledger=ledger,
+        pools=pool,
+        private_clusters=private_clusters,
+        lease_s=lease,
     )
     code = run_destroy(fleet, target, only=only or (), run=run, confirm=confirm, plain=plain, as_json=json_)
     raise typer.Exit(code)

@@ -60,6 +60,7 @@ class Lease:
     ) -> None:
         self._place = place
         self._ttl_s = ttl_s
+        self.renew_every_s = min(self.renew_every_s, ttl_s / 4)
         self._connection = connection or connect(place)
         # A file that was removed can still be written to, and nobody would ever read it.
         self._identity = identity(place)

@@ -89,6 +89,8 @@ class TargetOptions:
     """Which workers carry out attempts, see `distribution.pools_of`; None leaves them to this process."""
     private_clusters: bool = False
     """Whether clusters are reached from inside their networks only, see `distribution.Distribution`."""
+    lease_s: float | None = None
+    """Seconds without a word after which another coordinator may take over; None leaves it at `lease.TTL_S`."""
 
     def settings(self, cloud: Target) -> dict[str, object]:
         """What of it belongs to the environment and is kept with its revisions.
