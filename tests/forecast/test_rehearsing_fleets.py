@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from math import exp, log
+from math import exp, inf, log, nan
 from random import Random
 from statistics import median, quantiles
 
@@ -22,7 +22,8 @@ from chainfleet.scheduling.forecast.learned import Took
 from chainfleet.scheduling.forecast.outlook import interval
 from chainfleet.scheduling.forecast.profiles import STRATEGY, named_profile, profile_from
 from chainfleet.scheduling.forecast.sampling import World, sample
-from chainfleet.scheduling.planning import Machine, Overrides, make_plan
+from chainfleet.scheduling.forecast.tuning import exposure
+from chainfleet.scheduling.planning import Machine, Overrides, Selection, make_plan, select
 from chainfleet.scheduling.rehearsal import Rehearsing
 from chainfleet.scheduling.world import Change, Faults
 
@@ -123,6 +124,19 @@ def test_tuning_keeps_the_exposure_and_the_risk(chain_138: Fleet) -> None:
         Risk(degraded=2)
 
 
+def test_what_starts_together_is_counted_in_validators(chain_138: Fleet) -> None:
+    regions = tuple(
+        region.model_copy(update={"validators": (4, 2, 2, 0)[place]})
+        for place, region in enumerate(chain_138.regions[:4])
+    )
+    fleet = chain_138.model_copy(update={"regions": regions})
+    plan = make_plan(fleet, "r1", overrides=Overrides(waves=(1, 3)))
+    assert exposure(plan) == 0.5
+    # Where only part of the plan is kept as well.
+    assert exposure(select(plan, Selection(only=("besu/start/*",)))) == 0.5
+    assert exposure(select(plan, Selection(only=("infrastructure",)))) == 0.0
+
+
 @pytest.mark.parametrize("name", [name for name in FAULT_NAMES if name not in ("none", "people")])
 def test_every_fault_profile_costs_something(chain_138: Fleet, name: str) -> None:
     fleet = small(chain_138, 12)
@@ -155,7 +169,10 @@ def test_a_profile_without_an_action_names_it(chain_138: Fleet) -> None:
     [
         ({"besu/start": -3}, "besu/start: median_s of -3"),
         ({"besu/start": {"median_s": 3, "sigma": -1}}, "sigma of -1"),
-        ({"besu/start": {"median": 3}}, "give seconds"),
+        ({"besu/start": {"median_s": 3, "sigma": 1000}}, "sigma of 1000"),
+        ({"besu/start": 1e30}, "median_s of 1e"),
+        ({"besu/start": {"median": 3}}, "give seconds, .*`median` is not known"),
+        ({"besu/start": {"sigma": 1}}, "give seconds, .*median_s is missing"),
         ({"besu/start": "soon"}, "median_s of 'soon'"),
         ([1], "maps actions"),
     ],
@@ -183,7 +200,14 @@ def test_an_impossible_demand_names_task_and_limit(chain_138: Fleet) -> None:
         ({"transient": 2.0}, "a share of 2"),
         ({"lost_regions": ["atlantis"]}, "region atlantis, which the plan does not have"),
         ({"slow_regions": {"uksouth": 0}}, "0 times as slow"),
+        ({"slow_regions": {"uksouth": inf}}, "inf times as slow"),
         ({"real_limits": {"nobody": [{"at_s": 0, "capacity": 1}]}}, "limit nobody"),
+        ({"real_limits": {"besu/slots": [{"at_s": nan, "capacity": 1}]}}, "at_s of besu/slots can't be nan"),
+        ({"real_limits": {"besu/slots": [{"at_s": 0, "capacity": -1}]}}, "capacity of besu/slots can't be"),
+        ({"gate_s": -5}, "gate_s can't be -5"),
+        ({"retry_after_s": nan}, "retry_after_s can't be nan"),
+        ({"lost_workers_at_s": [1, -1]}, "lost_workers_at_s can't be -1"),
+        ({"no_capacity_until_s": {"uksouth": inf}}, "no_capacity_until_s of uksouth can't be inf"),
     ],
 )
 def test_faults_that_do_not_fit_are_named(chain_138: Fleet, values: dict[str, object], said: str) -> None:
@@ -194,8 +218,21 @@ def test_faults_that_do_not_fit_are_named(chain_138: Fleet, values: dict[str, ob
 def test_fault_files_are_read_strictly(chain_138: Fleet) -> None:
     with pytest.raises(InputError, match="unknown fault `transent`"):
         faults_from({"transent": 0.1}, "f.yaml")
-    with pytest.raises(InputError, match=r"real_limits: 'at_s'"):
-        faults_from({"real_limits": {"x": [{"capacity": 1}]}}, "f.yaml")
+    for key, value, said in (
+        ("real_limits", {"x": [{"capacity": 1}]}, "give at_s and capacity"),
+        ("real_limits", {"x": {"at_s": 1, "capacity": 1}}, "give a list"),
+        ("policed", "no", "give true or false"),
+        ("lost_regions", "uksouth", "give a list"),
+        ("transient", True, "give a number"),
+        ("gate_s", "600", "give a number"),
+        ("gate_s", 10**400, "too large"),
+        ("slow_regions", ["uksouth"], "give a mapping"),
+        ("lost_workers_at_s", 5, "give a list"),
+        ("gate_s", None, "give a number"),
+    ):
+        with pytest.raises(InputError, match=f"f.yaml: {key}: .*{said}"):
+            faults_from({key: value}, "f.yaml")
+    assert faults_from({"retry_after_s": None}, "f.yaml").retry_after_s is None
     found = faults_from({"transient": 0.1, "real_limits": {"x": [{"at_s": 1, "capacity": 2}]}}, "f.yaml")
     assert found == Faults(transient=0.1, real_limits={"x": (Change(1.0, 2.0),)})
     with pytest.raises(InputError, match="did you mean `storm`"):

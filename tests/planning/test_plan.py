@@ -110,6 +110,20 @@ def test_ceilings_are_those_of_the_mode(chain_138: Fleet) -> None:
     assert ceilings(Mode.STANDARD)[0] == 10
 
 
+def test_a_region_without_validators_counts_for_no_quorum_of_them(chain_138: Fleet) -> None:
+    regions = tuple(
+        region.model_copy(update={"validators": 1 if place < 4 else 0})
+        for place, region in enumerate(chain_138.regions[:10])
+    )
+    plan = plan_of(chain_138.model_copy(update={"regions": regions}))
+    for barrier in ("besu/addresses/network", "besu/release/network", "verification/regions/network"):
+        task = plan.task(barrier)
+        assert task.at_least == 3
+        assert sum(plan.task(need).weight for need in task.needs) == 4, barrier
+    # Who carries none is waited for all the same.
+    assert len(plan.task("verification/regions/network").after) == 10
+
+
 def test_waves_hold_back_only_the_start_of_validators(chain_138: Fleet) -> None:
     plan = plan_of(chain_138, waves=(8, 16))
     assert [len(wave) for wave in plan.waves] == [8, 16]
@@ -127,7 +141,10 @@ def test_sizes_of_waves(wanted: tuple[int | str, ...], sizes: list[int]) -> None
     assert [len(wave) for wave in make_waves([f"r{i}" for i in range(24)], wanted)] == sizes
 
 
-@pytest.mark.parametrize("wanted", [(0, 24), (8, 17), ("nowhere",), ("0%",), ("",)])
+@pytest.mark.parametrize(
+    "wanted",
+    [(0, 24), (8, 17), ("nowhere",), ("0%",), ("",), ("²",), ("101%",), ("r1+r1",), ("9" * 5000,)],
+)
 def test_a_wave_that_names_no_region_is_refused(wanted: tuple[int | str, ...]) -> None:
     with pytest.raises(PlanError):
         make_waves([f"r{i}" for i in range(24)], wanted)

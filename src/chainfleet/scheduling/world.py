@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chainfleet.model.errors import ErrorClass, InputError
@@ -12,6 +12,11 @@ from .blueprint import Blueprint
 from .graph import WORK
 from .luck import FAULT, MOMENT, WORKER, draw, stretched
 from .units import micros
+
+SLOWEST = 1000
+"""Most times that a region can be as slow as expected."""
+LONGEST_S = 1e9
+"""Longest duration or latest moment of a fault, in seconds (32 years): beyond it microseconds no longer fit 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,16 @@ class Faults:
                     way_out="name regions of the fleet",
                 )
         for region, factor in self.slow_regions.items():
-            if not factor > 0:
+            if not 0 < factor <= SLOWEST:
                 raise InputError(
-                    f"region {region} can't be {factor:g} times as slow", way_out="give a factor above 0"
+                    f"region {region} can't be {factor:g} times as slow",
+                    way_out=f"give a factor above 0, {SLOWEST:,} at most",
+                )
+        for what, number in self._numbers():
+            if not 0 <= number <= LONGEST_S:
+                raise InputError(
+                    f"the fault profile's {what} can't be {number:g}",
+                    way_out=f"give a number from 0 to {LONGEST_S:,.0f}",
                 )
         known = {limit.name for limit in blueprint.plan.limits}
         for name in self.real_limits:
@@ -73,6 +85,20 @@ class Faults:
                     f"the fault profile names limit {name}, which the plan does not have",
                     way_out="name limits that `chainfleet plan FLEET --json` lists",
                 )
+
+    def _numbers(self) -> Iterator[tuple[str, float]]:
+        """Moments, durations (seconds) and capacities, each with what it is."""
+        yield "gate_s", self.gate_s
+        if self.retry_after_s is not None:
+            yield "retry_after_s", self.retry_after_s
+        for at in self.lost_workers_at_s:
+            yield "lost_workers_at_s", at
+        for region, until in self.no_capacity_until_s.items():
+            yield f"no_capacity_until_s of {region}", until
+        for name, changes in self.real_limits.items():
+            for change in changes:
+                yield f"at_s of {name}", change.at_s
+                yield f"capacity of {name}", change.capacity
 
 
 @dataclass(frozen=True, slots=True)

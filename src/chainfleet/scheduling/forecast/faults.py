@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from ..world import Change, Faults
 
 
 def _throttled(plan: Blueprint) -> Faults:
-    """The other side grants a third of its documented rates, until a third of the run is over."""
+    """The other side grants a third of its documented rates, until three tenths of the run are over."""
     expected = seconds(plan.expected_makespan)
     buckets = [limit for limit in plan.plan.limits if limit.kind is LimitKind.TOKENS]
     changes = {b.name: (Change(0.0, b.rate_per_s / 3), Change(0.3 * expected, b.rate_per_s)) for b in buckets}
@@ -88,7 +88,7 @@ def faults_from(values: object, source: str) -> Faults:
     for key, value in values.items():
         try:
             shaped[str(key)] = _shape(str(key), value)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, OverflowError) as error:
             raise InputError(
                 f"{source}: {key}: {error}",
                 way_out="`chainfleet rehearse --help` names the built-in ones to start from",
@@ -101,19 +101,45 @@ _KEYS = tuple(field.name for field in fields(Faults))
 
 def _shape(key: str, value: Any) -> Any:
     if key == "lost_regions":
-        return tuple(map(str, value))
+        return tuple(map(str, _list(value)))
     if key == "lost_workers_at_s":
-        return tuple(map(float, value))
+        return tuple(map(_number, _list(value)))
     if key in ("slow_regions", "no_capacity_until_s"):
-        return {str(name): float(number) for name, number in dict(value).items()}
+        return {str(name): _number(number) for name, number in _mapping(value).items()}
     if key == "real_limits":
         return {
-            str(name): tuple(Change(float(c["at_s"]), float(c["capacity"])) for c in changes)
-            for name, changes in dict(value).items()
+            str(name): tuple(_change(each) for each in _list(changes))
+            for name, changes in _mapping(value).items()
         }
     if key == "policed":
-        return bool(value)
-    return None if value is None else float(value)
+        if not isinstance(value, bool):
+            raise TypeError(f"give true or false, not {value!r}")
+        return value
+    return None if value is None and key == "retry_after_s" else _number(value)
+
+
+def _change(value: Any) -> Change:
+    if not isinstance(value, Mapping) or set(value) != {"at_s", "capacity"}:
+        raise TypeError(f"give at_s and capacity, not {value!r}")
+    return Change(_number(value["at_s"]), _number(value["capacity"]))
+
+
+def _list(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"give a list, not {value!r}")
+    return value
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"give a mapping, not {value!r}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"give a number, not {value!r}")
+    return float(value)
 
 
 def _regions(plan: Blueprint) -> list[str]:

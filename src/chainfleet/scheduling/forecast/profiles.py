@@ -42,6 +42,11 @@ STRATEGY: Mapping[str, Estimate] = MappingProxyType(
 NAMED: Mapping[str, Mapping[str, Estimate]] = MappingProxyType({"published": PUBLISHED, "strategy": STRATEGY})
 
 
+_MOST: Mapping[str, float] = MappingProxyType({"median_s": 1e8, "sigma": 3.0})
+"""Largest values of a profile: three years, and a spread with which one of ten attempts takes 47 times the median.
+Beyond them a duration in microseconds may no longer fit 64 bits."""
+
+
 def named_profile(name: str) -> Mapping[str, Estimate]:
     """The durations of that name; InputError if there are none."""
     if name not in NAMED:
@@ -67,16 +72,19 @@ def profile_from(values: object, source: str) -> Mapping[str, Estimate]:
 
 def _estimate(what: str, value: object) -> Estimate:
     fields = value if isinstance(value, Mapping) else {"median_s": value}
-    unknown = sorted(set(fields) - {"median_s", "sigma"})
+    unknown = sorted(map(str, set(fields) - {"median_s", "sigma"}))
     if unknown or "median_s" not in fields:
+        wrong = f"`{unknown[0]}` is not known" if unknown else "median_s is missing"
         raise InputError(
-            f"{what}: give seconds, or median_s and sigma; not {', '.join(map(str, unknown))}",
+            f"{what}: give seconds, or median_s and sigma: {wrong}",
             way_out="write `besu/start: 90`, or {median_s: 90, sigma: 0.3}",
         )
     numbers = {}
     for name, number in fields.items():
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e9:
-            raise InputError(f"{what}: {name} of {number!r} can't be", way_out="give a number of 0 or more")
+        most = _MOST[str(name)]
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
+            message = f"{what}: {name} of {number!r} can't be"
+            raise InputError(message, way_out=f"give a number from 0 to {most:,.0f}")
         numbers[str(name)] = float(number)
     median_s, sigma = numbers["median_s"], numbers.get("sigma")
     return Estimate(median_s) if sigma is None else Estimate(median_s, sigma)

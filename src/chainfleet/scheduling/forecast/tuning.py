@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -86,10 +87,12 @@ class _Search:
 
 def exposure(plan: Plan) -> float:
     """Largest share of the validators that start in one wave."""
-    weight = {t.region: t.weight for t in plan.tasks if t.region is not None}
-    total = sum(weight.values())
-    waves = plan.waves or (tuple(region for region in weight if region is not None),)
-    return max(sum(weight.get(region, 0) for region in wave) for wave in waves) / total if total else 0.0
+    starting = Counter(
+        task.region for task in plan.tasks if task.region is not None and task.id.startswith("besu/start/")
+    )
+    waves = plan.waves or (tuple(region for region in starting if region is not None),)
+    largest = max(sum(starting[region] for region in wave) for wave in waves)
+    return largest / starting.total() if starting else 0.0
 
 
 def tune(question: Question, risk: Risk, hands: Hands) -> Tuned:

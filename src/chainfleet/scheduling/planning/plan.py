@@ -196,9 +196,18 @@ class _Planner:
         yield self._task(f"verification/region/{region.name}", region=region, needs=tuple(needs))
 
     def _verify_network(self) -> Iterable[Task]:
-        regions = tuple(f"verification/region/{region.name}" for region in self._fleet.regions)
+        regions = {
+            f"verification/region/{region.name}": self._fleet.validators_of(region)
+            for region in self._fleet.regions
+        }
+        # A region without validators is waited for, and counts for no quorum of them.
+        carriers = tuple(name for name, validators in regions.items() if validators)
         yield self._task(
-            REGIONS_VERIFIED, kind=TaskKind.BARRIER, needs=regions, after=regions, at_least=self._quorum
+            REGIONS_VERIFIED,
+            kind=TaskKind.BARRIER,
+            needs=carriers,
+            after=tuple(regions),
+            at_least=self._quorum,
         )
         rounds = tuple(f"contracts/round/{chain.name}" for chain in self._fleet.contracts.chains)
         yield self._task(NETWORK_VERIFIED, needs=(CHAIN, REGIONS_VERIFIED, *rounds))

@@ -33,14 +33,17 @@ def make_waves(regions: Sequence[str], wanted: Sequence[int | str]) -> tuple[tup
 
 def _pick(entry: int | str, left: list[str], total: int) -> tuple[str, ...]:
     text = str(entry).strip()
-    if text.isdigit():
+    if _is_number(text):
         count = int(text)
-    elif text.endswith("%") and text[:-1].isdigit():
-        count = -(-total * int(text[:-1]) // 100)
-        count = min(count, len(left))
+    elif text.endswith("%") and _is_number(text[:-1]):
+        share = int(text[:-1])
+        if share > 100:
+            raise PlanError(f"wave `{text}` is more than all regions", way_out="give 100% at most")
+        count = min(-(-total * share // 100), len(left))
     else:
         names = tuple(part.strip() for part in text.split("+") if part.strip())
-        unknown = [name for name in names if name not in left]
+        # Whoever is named twice is no longer left the second time.
+        unknown = [name for i, name in enumerate(names) if name not in left or name in names[:i]]
         if not names or unknown:
             wrong = ", ".join(unknown) or text
             raise PlanError(
@@ -53,3 +56,8 @@ def _pick(entry: int | str, left: list[str], total: int) -> tuple[str, ...]:
         message = f"wave `{text}` wants {count} regions, but only {len(left)} of {total} are left"
         raise PlanError(message, way_out=f"the waves together may have at most {total} regions")
     return tuple(left[:count])
+
+
+def _is_number(text: str) -> bool:
+    # `isdigit` alone takes superscripts, which `int` refuses; a number of thousands of digits it refuses as well.
+    return text.isascii() and text.isdigit() and len(text) < 10
