@@ -100,6 +100,17 @@ def test_who_is_late_is_told_with_the_reason(chain_138: Fleet) -> None:
     )
 
 
+def test_twins_that_failed_and_are_tried_again_are_neither_over_nor_slow(chain_138: Fleet) -> None:
+    scheduler = Scheduler(make_plan(chain_138, "r1"))
+    starts = [c for c in scheduler.handle(RunStarted(), 0.0) if isinstance(c, StartAttempt)]
+    networks = [s.task for s in starts if s.task.startswith("infrastructure/network/")]
+    for name in networks[1:]:
+        scheduler.handle(AttemptFailed(name, 1, ErrorClass.TRANSIENT, "reset", retry_after_s=900.0), 18.0)
+    late = {each.task: each.why for each in stragglers(scheduler.engine, 55.0)}
+    began = 23 - len(networks[1:])
+    assert late[networks[0]] == f"0 of its 23 twins are over and {began} run: too few to tell why"
+
+
 def test_when_all_twins_are_late_it_is_not_the_region(chain_138: Fleet) -> None:
     scheduler = Scheduler(make_plan(chain_138, "r1"))
     scheduler.handle(RunStarted(), 0.0)

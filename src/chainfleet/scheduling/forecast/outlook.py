@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainfleet.model.task import Estimate
 
+from ..codes import is_over
 from ..continuing import Continuing
 from ..engine import Engine
 from ..retry import mix
@@ -104,22 +105,18 @@ def _twins(engine: Engine, task: int) -> str:
     others = [t for t in range(graph.size) if twin and graph.twin[t] == twin and t != task]
     if not others:
         return "there is nothing to compare it with"
-    states: Mapping[str, int] = _count(engine, others)
+    running = sum(t in engine.running for t in others)
+    # Not all that has been tried is over: what failed may be waiting for its next attempt.
+    done = sum(is_over(engine.board.states[t]) for t in others)
     failed = engine.failures.get(task, 0)
     again = f"; it has failed {failed} times before" if failed else ""
-    done, running = states.get("over", 0), states.get("running", 0)
     if done > len(others) // 2:
         return f"{done} of its {len(others)} twins are over: this region is slow{again}"
     if not running:
         return f"none of its {len(others)} twins runs beside it{again}"
+    if running < len(others) // 2:
+        return f"{done} of its {len(others)} twins are over and {running} run: too few to tell why{again}"
     return f"{running} of its {len(others)} twins run as well: all of them are slow{again}"
-
-
-def _count(engine: Engine, tasks: list[int]) -> dict[str, int]:
-    out: dict[str, int] = defaultdict(int)
-    for task in tasks:
-        out["running" if task in engine.running else "over" if engine.attempts[task] else "waiting"] += 1
-    return out
 
 
 def late_lines(late: Sequence[Straggler]) -> dict[str, str]:
