@@ -116,6 +116,25 @@ def test_given_ranges_are_left_out_when_the_others_get_theirs() -> None:
     assert not any(a.overlaps(b) for i, a in enumerate(ranges) for b in ranges[:i] if a and b)
 
 
+def test_where_no_range_is_left_the_region_that_needs_one_is_named() -> None:
+    with pytest.raises(FleetError, match=r"no free /16 left for `uksouth`"):
+        load(BASE.replace("- northeurope", "- {name: northeurope, cidr: 10.0.0.0/8}"))
+
+
+@pytest.mark.parametrize("key", ["cpu: .inf", "memory_gib: .nan", f"gas_limit: {2**63}", "gas_limit: 0"])
+def test_numbers_that_no_node_can_be_given_are_refused(key: str) -> None:
+    with pytest.raises(FleetError, match=key.split(":")[0]):
+        load(BASE.replace("network:\n", f"network:\n  {key}\n"))
+
+
+def test_a_balance_fits_a_word_of_the_evm() -> None:
+    account = "{address: '0xfe3b557e8fb62b89f4916b721be55ceb828dbd73', balance_wei: %d}"
+    fleet = load(BASE.replace("network:\n", f"network:\n  allocations: [{account % (2**256 - 1)}]\n")).fleet
+    assert fleet.network.allocations[0].balance_wei == 2**256 - 1
+    with pytest.raises(FleetError, match="balance_wei"):
+        load(BASE.replace("network:\n", f"network:\n  allocations: [{account % 2**256}]\n"))
+
+
 def test_environment_references_are_followed() -> None:
     text = (
         BASE

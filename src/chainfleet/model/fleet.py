@@ -30,6 +30,12 @@ def _kept(days: int) -> int:
     return days
 
 
+def _word(number: int) -> int:
+    if number >= 2**256:
+        raise ValueError("below 2^256, which the EVM's words hold")
+    return number
+
+
 Retention = Annotated[int, Field(ge=0, le=730), AfterValidator(_kept), measured("days")]
 
 Cloud = Literal["azure", "aws", "gcp", "kubeconfig"]
@@ -40,7 +46,7 @@ class Allocation(Part):
 
     address: Address = Field(examples=["0xfe3b557e8fb62b89f4916b721be55ceb828dbd73"])
     """The account."""
-    balance_wei: Annotated[int, Field(ge=0), measured("wei")] = 10**24
+    balance_wei: Annotated[int, Field(ge=0), AfterValidator(_word), measured("wei")] = 10**24
     """What it holds in block 0."""
 
 
@@ -71,7 +77,7 @@ class Network(Part):
     """Time between two blocks while nobody sends a transaction; 0 means the block period."""
     epoch_length: Annotated[PositiveInt, measured("blocks")] = 30000
     """After so many blocks, votes that are not decided are thrown away."""
-    gas_limit: Annotated[PositiveInt, measured("gas")] = 30_000_000
+    gas_limit: Annotated[int, Field(ge=1, le=2**63 - 1), measured("gas")] = 30_000_000
     """Most gas that a block may use."""
     zero_base_fee: bool = True
     """Whether transactions are free: the base fee (EIP-1559) stays 0."""

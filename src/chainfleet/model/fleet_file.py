@@ -309,10 +309,15 @@ def _with_cidrs(entries: list[tuple[Region, Path]], document: Document) -> tuple
         for net in IPv4Network("10.0.0.0/8").subnets(new_prefix=16)
         if not any(net.overlaps(c) for c, _ in given)
     )
-    return tuple(
-        region if region.cidr is not None else region.model_copy(update={"cidr": next(free)})
-        for region, _ in entries
-    )
+    regions = []
+    for region, path in entries:
+        cidr = region.cidr or next(free, None)
+        if cidr is None:
+            message = f"10.0.0.0/8 has no free /16 left for `{region.name}`"
+            way_out = "give it a `cidr:`, or the others smaller ones"
+            raise FleetError(message, place=document.place(path), way_out=way_out)
+        regions.append(region.model_copy(update={"cidr": cidr}))
+    return tuple(regions)
 
 
 def _check_size(fleet: Fleet, document: Document) -> None:

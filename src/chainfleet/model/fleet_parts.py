@@ -28,5 +28,10 @@ class Part(BaseModel):
     """Base of every part of a fleet: frozen, unknown keys refused; a field's docstring is its description in the schema."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        # YAML has words for infinity and for what is no number.
+        allow_inf_nan=False,
     )
