@@ -68,7 +68,11 @@ def test_a_deployment_of_24_regions_is_watched_from_start_to_end(
         assert any("left" in step["sentence"] for step in steps)
         assert any(step["bound"].startswith("Bound by") for step in steps)
         assert {step["gaps"] for step in steps} == {0}
-        assert {step["link"] for step in steps} <= {"Live", "Connecting"}
+        # On a busy machine records come late, and the page says so; it is never cut off.
+        assert {step["link"] for step in steps if not step["link"].endswith(" behind")} <= {
+            "Live",
+            "Connecting",
+        }
         assert (steps[-1]["rows"], steps[-1]["done"]) == (24, 24 * 7)
     assert seen["twin"].startswith("chainfleet deploy")
     assert "Idempotency-Key" in seen["curl"]
