@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vault_region import VaultRegion
 
 CONFIG = "besu/config/northeurope"
+SECRETS = "microsoft.keyvault/vaults/secrets"
 
 
 def go(scenario: Coroutine[Any, Any, None]) -> None:
@@ -152,7 +153,7 @@ def test_a_pod_waits_for_a_secret_that_is_gone_and_an_account_that_is_not_truste
         await region.mount_failure("AADSTS700213")
         assert (await region.pod(bool))["status"]["phase"] == "Pending"
         # Told to the operator, not only shown by kubectl.
-        with pytest.raises(TaskFailed, match="AADSTS700213") as failed:
+        with pytest.raises(TaskFailed, match=r"MountVolume\.SetUp failed for volume") as failed:
             await region.besu.change(region.attempt("besu/start/northeurope-0", timeout_s=2))
         assert failed.value.error_class is ErrorClass.TIMEOUT
         region.trust(issuer)
@@ -208,7 +209,7 @@ def test_a_throttled_vault_is_asked_again_when_it_says(region: VaultRegion) -> N
         region.cloud.control(
             "/faults",
             "POST",
-            {"kind": "throttle", "resource": "microsoft.keyvault/vaults/secrets", "verb": "PUT", "count": 1},
+            {"kind": "throttle", "resource": SECRETS, "verb": "PUT", "count": 1},
         )
         with pytest.raises(TaskFailed) as refused:
             await region.configure()
@@ -217,6 +218,21 @@ def test_a_throttled_vault_is_asked_again_when_it_says(region: VaultRegion) -> N
         # A vault's limit is its own: nothing else has to wait for it.
         assert refused.value.limit is None
         assert (await region.configure()).changed
+
+    go(scenario())
+
+
+def test_a_key_whose_receipt_got_lost_is_not_written_again(region: VaultRegion) -> None:
+    async def scenario() -> None:
+        await region.prepare()
+        lost = {"kind": "lost-connection", "resource": SECRETS, "verb": "PUT", "count": 1}
+        region.cloud.control("/faults", "POST", lost)
+        with pytest.raises(TaskFailed) as failed:
+            await region.configure()
+        assert failed.value.error_class is ErrorClass.TRANSIENT
+        written = region.secret(0)["id"]
+        assert (await region.configure()).changed
+        assert region.secret(0)["id"] == written
 
     go(scenario())
 

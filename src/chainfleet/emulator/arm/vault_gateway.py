@@ -55,9 +55,7 @@ class VaultGateway:
         vault = self._vaults.vault(name)
         if vault is None:
             # The name of a vault that doesn't live doesn't resolve: nobody is there to say so.
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response(status=503)
+            return _cut(request)
         try:
             status, body = await self._respond(request, vault, rest)
             headers = {}
@@ -67,6 +65,9 @@ class VaultGateway:
         self._traffic.request(**where, status=status)
         if request.method != "GET" and status < 300:
             self._traffic.change(**where)
+        lost = {"region": vault.location, "resource": KIND, "verb": request.method}
+        if status < 400 and self._faults.strike(FaultKind.LOST_CONNECTION, **lost):
+            return _cut(request)
         return web.json_response(body, status=status, headers={"Cache-Control": "no-cache", **headers})
 
     async def _respond(
@@ -205,6 +206,13 @@ class VaultGateway:
             },
             "tags": dict(version.tags),
         }
+
+
+def _cut(request: web.BaseRequest) -> web.Response:
+    """Break the connection off, so that no answer arrives."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)
 
 
 def _pass_firewall(vault: Resource) -> None:
