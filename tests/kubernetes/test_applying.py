@@ -5,9 +5,11 @@ import json
 
 import pytest
 
+from chainfleet.drivers.besu.key_places import Leftovers, leftovers
 from chainfleet.drivers.kubernetes import KubernetesDriver, RpcError
 from chainfleet.drivers.kubernetes.base import base_manifests
 from chainfleet.drivers.kubernetes.names import manifest
+from chainfleet.drivers.kubernetes.region_task import RegionTask
 from chainfleet.emulator.seams import Fault, FaultKind
 from chainfleet.model.errors import ErrorClass, TaskFailed
 
@@ -248,3 +250,21 @@ def test_a_service_without_a_pod_means_the_chain_is_not_ready(regions):
 def test_an_rpc_error_keeps_its_data():
     error = RpcError("eth_call", 3, "execution reverted", "0x08c379a0")
     assert (error.code, error.data) == (3, "0x08c379a0")
+
+
+def test_a_cluster_that_knows_no_key_mounts_has_none(regions):
+    """A cluster of Azure's without the CSI driver's add-on: nothing of it to look for, and nothing to fail for."""
+
+    async def scenario():
+        async with regions() as world:
+            emulated, _ = world.emulated._clusters["/clusters/alpha"]
+            kinds = emulated.world.objects.kinds
+            assert kinds.named("SecretProviderClass", "secrets-store.csi.x-k8s.io")
+            kinds.remove("secrets-store.csi.x-k8s.io", "secretproviderclasses")
+            azure = world.fleet.region("alpha").model_copy(update={"cloud": "azure"})
+            task = RegionTask(world.attempt("besu/config/alpha"), azure, await world.cluster("alpha"))
+            with pytest.raises(TaskFailed, match="404"):
+                await task.cluster.list_objects("SecretProviderClass", "besu")
+            assert await leftovers(task) == Leftovers("SecretProviderClass", (), ())
+
+    asyncio.run(scenario())
