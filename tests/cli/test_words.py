@@ -16,6 +16,7 @@ import typer
 
 from chainfleet.cli.main import app
 from chainfleet.cli.words import WITHOUT_STATE
+from chainfleet.model.task import Phase
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "chainfleet"
@@ -181,3 +182,20 @@ def test_faults_of_a_real_cloud_can_not_be_asked_for(tmp_path: Path) -> None:
     done = run("deploy", "f.yaml", "--yes", "--faults", "storm", cwd=tmp_path, **ids)
     assert done.returncode == 2
     assert "--faults storm: a real cloud has faults of its own\n  way out: add --emulated" in done.stderr
+
+
+@pytest.mark.parametrize(("columns", "fits"), [("60", True), ("120", False)])
+def test_status_has_short_heads_where_the_long_ones_do_not_fit(columns: str, fits: bool) -> None:
+    phases = [phase.value for phase in Phase if phase is not Phase.CONTRACTS]
+    rows = {"germanywestcentral": dict.fromkeys(phases, "succeeded")}
+    script = f"from chainfleet.cli.status import _matrix\nprint(*_matrix({rows!r}), sep='\\n')"
+    leader, terminal = os.openpty()
+    known = {**os.environ, "COLUMNS": columns}
+    subprocess.run([sys.executable, "-c", script], stdout=terminal, check=True, env=known, timeout=60)
+    os.close(terminal)
+    head, row = os.read(leader, 65536).decode().splitlines()
+    os.close(leader)
+    assert ("infra  k8s" in head) == fits
+    assert ("infrastructure" in head) != fits
+    assert row.count("✔") == len(phases)
+    assert len(head) <= int(columns)

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from chainfleet.model.errors import EnvironmentProblem, InputError
-
-from .arguments import LedgerOpt
+from chainfleet.model.variables import Variable
 
 _PROGRAM = "chainfleet.portal.program"
 
@@ -41,7 +40,15 @@ def portal(
         Path | None,
         typer.Option("--oidc", metavar="FILE", help="Sign-in by OpenID Connect: settings (JSON)."),
     ] = None,
-    ledger: LedgerOpt = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="URL",
+            envvar=Variable.LEDGER,
+            help="Keep the ledgers of environments that are made here in PostgreSQL: postgresql://USER@HOST/DATABASE.",
+        ),
+    ] = None,
     ui: Annotated[str, typer.Option("--ui", help="Pages to show first: vue or react.")] = "vue",
     verbose: Annotated[bool, typer.Option("--verbose", help="A line of JSON for each request.")] = False,
     new_token: Annotated[

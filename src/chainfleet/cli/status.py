@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from chainfleet.scheduling.forecast.outlook import Interval, Straggler, late_lin
 from .leaving import forgotten_lines
 from .output import write
 from .summary import NETWORK, OUTDATED, failure_lines, network_outdated
-from .views import SYMBOLS
+from .views import SHORT, SYMBOLS
 
 
 def run_status(path: Path, target: TargetOptions, run: str | None, *, as_json: bool) -> int:
@@ -104,15 +107,8 @@ def worst(states: list[TaskState]) -> TaskState:
 def _print(document: dict[str, Any], view: RunView) -> None:
     tasks = ", ".join(f"{count} {state}" for state, count in document["tasks"].items())
     write(f"{document['run']}: {document['verdict']} after {document['elapsed_s']} s ({tasks})")
-    phases = [
-        phase.value for phase in Phase if any(phase.value in row for row in document["regions"].values())
-    ]
-    width = max(map(len, ("region", *document["regions"])))
-    write(f"{'region':<{width}}" + "".join(f"  {phase}" for phase in phases))
-    for region, row in document["regions"].items():
-        cells = ((SYMBOLS[TaskState(row[phase])] if phase in row else "", len(phase)) for phase in phases)
-        line = f"{region:<{width}}" + "".join(f"  {cell:^{wide}}" for cell, wide in cells)
-        write(line.rstrip())
+    for line in _matrix(document["regions"]):
+        write(line)
     _print_outlook(document["outlook"])
     for gate in document["gates"]:
         write(f"⏸ {gate['gate']} waits for a person: {gate['found']}; `chainfleet approve FLEET` decides")
@@ -132,6 +128,23 @@ def _print(document: dict[str, Any], view: RunView) -> None:
         )
     for line in _next(document, view):
         write(line)
+
+
+def _matrix(regions: dict[str, dict[str, str]]) -> Iterator[str]:
+    """A line for each region, a column for each phase; on a terminal too narrow for their names, by shorter ones."""
+    phases = [phase for phase in Phase if any(phase.value in row for row in regions.values())]
+    width = max(map(len, ("region", *regions)))
+    heads = {phase: phase.value for phase in phases}
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
+    if width + sum(2 + len(head) for head in heads.values()) > room:
+        heads = {phase: SHORT[phase] for phase in phases}
+    yield f"{'region':<{width}}" + "".join(f"  {head}" for head in heads.values())
+    for region, row in regions.items():
+        cells = (
+            (SYMBOLS[TaskState(row[phase])] if phase in row else "", len(head))
+            for phase, head in heads.items()
+        )
+        yield (f"{region:<{width}}" + "".join(f"  {cell:^{wide}}" for cell, wide in cells)).rstrip()
 
 
 def _next(document: dict[str, Any], view: RunView) -> Iterator[str]:

@@ -180,7 +180,7 @@ class LiveScreen(SilentScreen):
         phases = [phase for phase in Phase if any(t.phase is phase and t.region for t in tasks)]
         short = self._live.console.width < NARROW
         for phase in phases:
-            head = _SHORT[phase] if short else phase.value
+            head = SHORT[phase] if short else phase.value
             table.add_column(head, justify="center", no_wrap=True, min_width=len(head))
         states = self._coordinator.scheduler.region_states()
         for region in self._regions:
@@ -218,7 +218,7 @@ def _cell(state: TaskState | None) -> RenderableType:
     return Text(SYMBOLS[state], style=_STYLES.get(state, "dim"))
 
 
-_SHORT = {
+SHORT: Mapping[Phase, str] = {
     Phase.INFRASTRUCTURE: "infra",
     Phase.KUBERNETES: "k8s",
     Phase.BESU: "besu",
@@ -226,6 +226,7 @@ _SHORT = {
     Phase.MONITORING: "monitoring",
     Phase.VERIFICATION: "verify",
 }
+"""What phases are called where there is little room."""
 
 
 def _news(things: Sequence[Event | Command], coordinator: Coordinator) -> Iterator[str]:
@@ -256,7 +257,7 @@ def progress_line(coordinator: Coordinator, at: float) -> str:
         counts = by_phase.get(phase, {})
         total.update(counts)
         if counts:
-            parts.append(f"{_SHORT[phase]} {counts.get(TaskState.SUCCEEDED, 0)}/{sum(counts.values())}")
+            parts.append(f"{SHORT[phase]} {counts.get(TaskState.SUCCEEDED, 0)}/{sum(counts.values())}")
     line = f"{at:7.1f}s  {' '.join(parts)}"
     extra = [f"running {total[TaskState.RUNNING]}"]
     if coordinator.view.retries:
