@@ -129,6 +129,31 @@ describe('a page that is looked at again and again', () => {
   })
 })
 
+describe('an environment whose ledger is away', () => {
+  const lab = { name: 'lab', revision: 0, etag: '', fleet: null, target: { emulated: false }, archived: false, run: null, allowed: [], head: 0 }
+  const trouble = { kind: 'ledger-away', since: 1e9, detail: 'connection refused', way_out: 'start PostgreSQL' }
+
+  for (const place of ['now', 'environments']) {
+    it(`says so where one looks, and goes on when it is back: ${place}`, async () => {
+      const stage = new Stage(`#/${place}?env=lab`)
+      let away = false
+      stage.answer('/environments?archived=false', () => ({ items: [{ ...lab, ledger_problem: away ? trouble : null }], next: null, total: 1 }))
+      await stage.app.start()
+      await stage.shows(place === 'now' ? 'Nothing has run here yet' : '1 environment')
+      away = true
+      stage.app.feed.link.update((link) => ({ ...link, state: 'live', away: { since: 1e9, detail: 'connection refused' } }))
+      // In the badge at once, and on the page as soon as the list was read anew.
+      await vi.waitFor(() => expect(stage.text().match(/Ledger away since/g)).toHaveLength(2), 5000)
+      expect(stage.text()).toContain('connection refused')
+      expect(stage.text()).not.toContain('Nothing has run here yet')
+      away = false
+      stage.app.feed.link.update((link) => ({ ...link, away: null }))
+      stage.pass(5000)
+      await vi.waitFor(() => expect(stage.text()).not.toContain('Ledger away since'), 5000)
+    })
+  }
+})
+
 describe('the list of regions', () => {
   it('says what went wrong instead of loading for ever', async () => {
     const stage = new Stage('#/regions')

@@ -65,6 +65,7 @@ export class App implements Readable<ShellModel> {
   private readonly looking = new Set<string>()
   private toastCount = 0
   private detailAsked = false
+  private ledgerAway = false
   private toAnnounce = ''
   private announcing: (() => void) | null = null
 
@@ -75,7 +76,13 @@ export class App implements Readable<ShellModel> {
     this.client.onSignedOut = () => this.signedOut()
     this.feed = new Feed(world.connect, world.base, () => world.now())
     this.feed.link.subscribe(() => {
-      if (this.feed.link.getSnapshot().state === 'signed-out' && this.who) this.signedOut()
+      const { state, away } = this.feed.link.getSnapshot()
+      if (state === 'signed-out' && this.who) this.signedOut()
+      // The list says more of a ledger that went away, and has its runs again when it is back.
+      if (this.ledgerAway !== (away !== null)) {
+        this.ledgerAway = away !== null
+        this.resources.refresh('environments')
+      }
       this.touch()
     })
     this.resources = new Resources(() => this.touch())

@@ -18,6 +18,7 @@ export function environmentsPage(app: App): PageModel {
   const buttons: Button[] = app.may('change') ? [{ key: 'new', label: t('env.new'), icon: 'plus', tone: 'primary', act: { do: 'go', to: app.link(['environments', 'new']) } }] : []
   const page = { title: t('nav.environments'), heading: t('nav.environments'), crumbs: [], buttons }
   if (!list.data) return { ...page, blocks: [loading(app, list.problem?.message)] }
+  if (list.data.some((environment) => environment.ledger_problem)) app.every(5000, 'environments')
   if (!list.data.length) return { ...page, blocks: [noEnvironment(app)] }
   return {
     ...page,
