@@ -25,6 +25,7 @@ from chainfleet.model.errors import LedgerAway
 from chainfleet.portal import journal as journals_module
 from chainfleet.portal.batches import Reader
 from chainfleet.portal.environments import registry
+from chainfleet.portal.environments.desk import Desk
 from chainfleet.portal.journal import Journal
 from chainfleet.portal.own_thread import OwnThread
 
@@ -175,6 +176,25 @@ def test_environments_whose_ledger_is_away_say_so_in_the_list(
     assert back["staging"]["ledger_problem"] is None
     assert back["staging"]["fleet"]["validators"] == 8
     assert "chainfleet_portal_ledgers_away 0\n" in portal.bare().get(f"{portal.url}/metrics").text
+
+
+def test_a_page_that_wants_all_environments_waits_for_all_of_them_at_once(
+    admin: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("second", "third"):
+        assert admin.post("/environments/dev/clone", json={"name": name}).is_success
+    together = threading.Barrier(3)
+
+    def away(desk: Desk) -> Any:
+        # Each goes on when all have come: one after the other none ever would.
+        together.wait(120)
+        raise LedgerAway(f"{desk.name} is away")
+
+    monkeypatch.setattr(Desk, "environment", away)
+    found = admin.get("/environments", timeout=150).json()["items"]
+    assert [item["ledger_problem"]["detail"] for item in found] == [
+        f"{name} is away" for name in ("dev", "second", "third")
+    ]
 
 
 # --- what no client can bring about at will -------------------------------------------------------

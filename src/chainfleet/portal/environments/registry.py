@@ -7,9 +7,11 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from chainfleet.ledger.database import identity
 from chainfleet.model.errors import ChainfleetError, LedgerAway
@@ -21,8 +23,13 @@ from .desk import Desk
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
 _SCAN_EVERY_S = 1.0
+_AT_ONCE = 16
+"""Ledgers asked at once for a page that wants all."""
 _AGAIN_S = 10.0
 """Seconds for which a ledger that was away is left alone by pages that want all: a try may take as long as it is silent."""
 
@@ -44,6 +51,14 @@ class Trouble:
     def rests(self) -> bool:
         """Whether it is too early to try again."""
         return self.is_away and time.monotonic() - self.met < _AGAIN_S
+
+
+def _together(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What work gives for each, all at once: several may wait for databases, and nobody for the sum of that."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(items)), thread_name_prefix="ledgers") as pool:
+        return list(pool.map(work, items))
 
 
 class Registry:
@@ -86,9 +101,7 @@ class Registry:
         return [desk for desk in desks if principal is None or principal.sees(desk.name)]
 
     def _scan(self) -> None:
-        for name in self._names():
-            if not self._rests(name):
-                self._open(name)
+        _together(self._open, [name for name in self._names() if not self._rests(name)])
         with self._lock:
             gone = [name for name in {*self._desks, *self._troubles} if not self._is_there(name)]
             for name in gone:
@@ -97,19 +110,18 @@ class Registry:
 
     def readable(self, principal: Principal) -> list[Desk]:
         """Those of `desks` whose ledger answers now: one whose database is away takes no page of the others away."""
-        found = []
-        for desk in self.desks(principal):
-            if self._rests(desk.name):
-                continue
-            try:
-                desk.environment()
-            except ChainfleetError as error:
-                self._note(desk.name, error)
-                continue
-            with self._lock:
-                self._troubles.pop(desk.name, None)
-            found.append(desk)
-        return found
+        desks = [desk for desk in self.desks(principal) if not self._rests(desk.name)]
+        return [desk for desk, answers in zip(desks, _together(self._answers, desks), strict=True) if answers]
+
+    def _answers(self, desk: Desk) -> bool:
+        try:
+            desk.environment()
+        except ChainfleetError as error:
+            self._note(desk.name, error)
+            return False
+        with self._lock:
+            self._troubles.pop(desk.name, None)
+        return True
 
     def troubled(self, principal: Principal) -> list[tuple[str, Trouble]]:
         """Environments that the caller sees and whose ledger could not be read when that was tried last."""
