@@ -123,13 +123,16 @@ class Network:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     folder = tmp_path_factory.mktemp("vaulted")
     (folder / "fleet.yaml").write_text(FLEET)
-    with start(folder / "cloud", time_scale=SCALE) as cloud:
-        (folder / "environment.json").write_text(json.dumps(dict(cloud.environment)))
-        made = Network(cloud, folder, {})
+    made = Network(start(folder / "cloud", time_scale=SCALE), folder, {})
+    try:
+        (folder / "environment.json").write_text(json.dumps(dict(made.cloud.environment)))
         # The vaults throttle the first writes: the run waits and goes on.
-        cloud.control("/faults", "POST", {"kind": "throttle", "resource": SECRETS, "verb": "PUT", "count": 2})
+        throttle = {"kind": "throttle", "resource": SECRETS, "verb": "PUT", "count": 2}
+        made.cloud.control("/faults", "POST", throttle)
         made.result = made.run("deploy", made.fleet, "--yes", "--time-scale", str(SCALE))
         yield made
+    finally:
+        made.cloud.stop()
 
 
 def test_every_validator_signs_with_the_key_from_its_vault(network: Network) -> None:
@@ -177,6 +180,18 @@ def test_a_second_deployment_writes_no_key_again(network: Network) -> None:
     assert (result["verdict"], result["changed"]) == ("succeeded", 0)
     assert network.keys_in_vaults() == before
     assert network.cloud.control("/stats")["changes"]["total"] == changes
+
+
+def test_pods_have_their_keys_when_the_emulated_cloud_comes_back(network: Network) -> None:
+    before = network.keys_in_vaults()
+    network.cloud.stop()
+    network.cloud = start(network.folder / "cloud", time_scale=SCALE)
+    (network.folder / "environment.json").write_text(json.dumps(dict(network.cloud.environment)))
+    assert network.run("verify", network.fleet)["verdict"] == "succeeded"
+    assert network.keys_in_vaults() == before
+    pods = network.objects("/api/v1/namespaces/besu/pods")
+    statuses = [status for pod in pods for status in pod["status"]["containerStatuses"]]
+    assert [status["restartCount"] for status in statuses] == [0] * len(REGIONS)
 
 
 def test_what_was_destroyed_comes_back_with_the_keys_that_lay_in_its_vaults(network: Network) -> None:

@@ -25,7 +25,7 @@ from .counters import Counters
 from .environment import environment
 from .faults import FaultBook
 from .owners import Owners
-from .parts import Shared, open_clusters, open_mainnet, open_terraform
+from .parts import Shared, make_clusters, open_mainnet, open_terraform
 from .profiles import named_faults
 from .serving import Server, bound
 from .settings import Settings
@@ -113,18 +113,20 @@ class Assembly:
         )
 
     async def _arm(self, shared: Shared, authority: Authority, listeners: Listeners) -> Arm:
+        clusters, begin = make_clusters(shared)
         arm = Arm(
             directory=shared.core.fill(),
             store=shared.store,
             clock=self.clock,
             faults=shared.faults,
             traffic=shared.traffic,
-            clusters=await open_clusters(shared),
+            clusters=clusters,
             vaults=shared.vaults,
             seed=self._settings.seed,
             changed=self._keeper.dirty("arm"),
         )
         self._keeper.keep("arm", arm)
+        await begin()
         await arm.start(authority.server_context(), listeners)
         self._closing.push_async_callback(arm.stop)
         return arm

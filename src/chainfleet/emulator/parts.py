@@ -8,7 +8,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -71,6 +71,9 @@ class NoClusters:
     def __init__(self, ca_pem: str) -> None:
         self._ca_pem = ca_pem
 
+    async def start(self) -> None:
+        """There is nothing to start."""
+
     async def open(self, spec: ClusterSpec) -> ClusterEndpoint:
         """An address that nobody answers at (port 9 is the discard service's, which nothing runs)."""
         log.warning("cluster %s: no Kubernetes part is running, its API won't answer", spec.id)
@@ -98,14 +101,17 @@ def part(module: str) -> ModuleType:
         ) from error
 
 
-async def open_clusters(shared: Shared) -> Clusters:
-    """Start the Kubernetes side, if the settings ask for it.
+def make_clusters(shared: Shared) -> tuple[Clusters, Callable[[], Awaitable[None]]]:
+    """The Kubernetes side, if the settings ask for it, and what starts it.
+
+    Pods of a resumed state go on at once and mount secrets from key vaults, so ARM's state has to be there before.
 
     Raises:
-        EnvironmentProblem: it is missing or can't start.
+        EnvironmentProblem: it is missing.
     """
     if "kubernetes" not in shared.settings.parts:
-        return NoClusters(shared.tls.ca_pem)
+        nobody = NoClusters(shared.tls.ca_pem)
+        return nobody, nobody.start
     kubernetes = part("kubernetes")
     besu = _open_besu(shared) if "chain" in shared.settings.parts else None
     clusters: EmulatedClusters = kubernetes.EmulatedClusters(
@@ -122,8 +128,7 @@ async def open_clusters(shared: Shared) -> Clusters:
     shared.keeper.keep("kubernetes", clusters)
     shared.figures["kubernetes"] = clusters.stats
     shared.closing.push_async_callback(clusters.stop)
-    await clusters.start()
-    return clusters
+    return clusters, clusters.start
 
 
 def _open_besu(shared: Shared) -> BesuWorld:

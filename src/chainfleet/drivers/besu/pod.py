@@ -201,7 +201,8 @@ def _in_vault(fleet: Fleet) -> bool:
 
 
 def _key_volume(fleet: Fleet) -> str:
-    # Names of their own: a volume of one name that changes its kind is merged, and has both kinds or is refused.
+    # Names of their own: a volume that changes its kind under one name is merged, and may keep what the server had
+    # added of the other kind; two kinds in one are refused.
     return "vault-key" if _in_vault(fleet) else "key"
 
 
