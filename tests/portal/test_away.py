@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,30 @@ def test_a_page_that_wants_all_environments_waits_for_all_of_them_at_once(
     assert [item["ledger_problem"]["detail"] for item in found] == [
         f"{name} is away" for name in ("dev", "second", "third")
     ]
+
+
+def test_who_comes_while_environments_are_looked_for_the_first_time_sees_them_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go = threading.Event(), threading.Event()
+    making = Desk.__init__
+
+    def slow(desk: Desk, *given: Any) -> None:
+        opening.set()
+        go.wait()
+        making(desk, *given)
+
+    monkeypatch.setattr(Desk, "__init__", slow)
+    found = registry.Registry(home, {})
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(found.desks)
+        opening.wait()
+        second = pool.submit(found.desks)
+        # Long enough for who doesn't wait; who does waits for any time.
+        time.sleep(0.2)
+        go.set()
+        assert [desk.name for desk in first.result()] == [desk.name for desk in second.result()] == ["dev"]
+    found.close()
 
 
 # --- what no client can bring about at will -------------------------------------------------------

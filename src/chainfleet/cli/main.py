@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,6 +44,9 @@ from .portal_command import add_portal
 from .steering_commands import add_steering
 from .words import CommandLine
 from .worker_command import add_worker
+
+if TYPE_CHECKING:
+    from chainfleet.runtime.targets import TargetOptions
 
 app = CommandLine(
     name="chainfleet",
@@ -183,6 +186,27 @@ def deploy(
     raise typer.Exit(run_deploy(fleet, target, policy, run=run, yes=yes, plain=plain, as_json=json_))
 
 
+def _where(
+    state: Path | None,
+    env_file: Path | None,
+    ledger: str | None,
+    pools: list[str] | None,
+    private_clusters: bool,
+    lease_s: float | None,
+) -> TargetOptions:
+    """Where an environment is that was deployed before; which cloud, it remembers itself."""
+    from chainfleet.runtime.targets import TargetOptions
+
+    return TargetOptions(
+        state,
+        env_file=env_file,
+        ledger=ledger,
+        pools=pools,
+        private_clusters=private_clusters,
+        lease_s=lease_s,
+    )
+
+
 @app.command(epilog="Example: chainfleet resume examples/chain-138.yaml")
 def resume(
     fleet: FleetArg,
@@ -199,18 +223,9 @@ def resume(
     json_: JsonOpt = False,
 ) -> None:
     """Go on with a run that was stopped or killed."""
-    from chainfleet.runtime.targets import TargetOptions
-
     from .deploy import run_resume, run_standby
 
-    target = TargetOptions(
-        state,
-        env_file=env_file,
-        ledger=ledger,
-        pools=pool,
-        private_clusters=private_clusters,
-        lease_s=lease,
-    )
+    target = _where(state, env_file, ledger, pool, private_clusters, lease)
     if standby:
         raise typer.Exit(run_standby(fleet, target, plain=plain, as_json=json_))
     raise typer.Exit(run_resume(fleet, target, retry=None, plain=plain, as_json=json_))
@@ -233,18 +248,9 @@ def retry(
     json_: JsonOpt = False,
 ) -> None:
     """Try again what failed in the last run, and what waited for it."""
-    from chainfleet.runtime.targets import TargetOptions
-
     from .deploy import run_resume
 
-    target = TargetOptions(
-        state,
-        env_file=env_file,
-        ledger=ledger,
-        pools=pool,
-        private_clusters=private_clusters,
-        lease_s=lease,
-    )
+    target = _where(state, env_file, ledger, pool, private_clusters, lease)
     raise typer.Exit(run_resume(fleet, target, retry=what or [], plain=plain, as_json=json_))
 
 
@@ -262,18 +268,9 @@ def verify(
     json_: JsonOpt = False,
 ) -> None:
     """Verify every region and the network as a whole; reads only."""
-    from chainfleet.runtime.targets import TargetOptions
-
     from .deploy import run_verify
 
-    target = TargetOptions(
-        state,
-        env_file=env_file,
-        ledger=ledger,
-        pools=pool,
-        private_clusters=private_clusters,
-        lease_s=lease,
-    )
+    target = _where(state, env_file, ledger, pool, private_clusters, lease)
     raise typer.Exit(run_verify(fleet, target, run=run, plain=plain, as_json=json_))
 
 
@@ -295,18 +292,9 @@ def destroy(
     json_: JsonOpt = False,
 ) -> None:
     """Take the fleet down, or a region for good, in reverse order."""
-    from chainfleet.runtime.targets import TargetOptions
-
     from .deploy import run_destroy
 
-    target = TargetOptions(
-        state,
-        env_file=env_file,
-        ledger=ledger,
-        pools=pool,
-        private_clusters=private_clusters,
-        lease_s=lease,
-    )
+    target = _where(state, env_file, ledger, pool, private_clusters, lease)
     code = run_destroy(fleet, target, only=only or (), run=run, confirm=confirm, plain=plain, as_json=json_)
     raise typer.Exit(code)
 

@@ -110,7 +110,8 @@ class Observatory:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         while not self._stop.is_set():
-            due = [desk for desk in self._desks() if self._is_due(desk.name)]
+            desks = await asyncio.to_thread(self._desks)
+            due = [desk for desk in desks if self._is_due(desk.name)]
             await asyncio.gather(*(self._sample_unless_archived(desk) for desk in due))
             try:
                 async with asyncio.timeout(1.0):
@@ -158,16 +159,17 @@ class Observatory:
         from chainfleet.runtime.operations import scaled, task_environ
 
         outputs = await asyncio.to_thread(desk.outputs)
-        made = desk.revision()
+        made = await asyncio.to_thread(desk.revision)
         if made is None or "besu/genesis/network" not in outputs:
             watch.problem = "nothing is deployed yet"
             return None
         cloud = await asyncio.to_thread(self._cloud, desk, start=start_cloud)
-        if cloud is None and desk.settings().emulated:
+        settings = await asyncio.to_thread(desk.settings)
+        if cloud is None and settings.emulated:
             watch.problem = "the emulated cloud does not run"
             return None
         environ = task_environ(cloud.environment if cloud else {})
-        scale = desk.time_scale()
+        scale = await asyncio.to_thread(desk.time_scale)
         fleet = scaled(load_text(made.document, environ).fleet, scale)
         return await self._ask(fleet, desk, environ, outputs, watch, scale)
 

@@ -36,7 +36,13 @@ _AGAIN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why an environment's ledger can't be read, since when (in seconds since 1970), and when that was found last (monotonic)."""
+    """Why an environment's ledger can't be read.
+
+    Attributes:
+        error: what was met last.
+        since: when it was met first, in seconds since 1970.
+        met: when it was met last, in seconds of the monotonic clock.
+    """
 
     error: ChainfleetError
     since: float
@@ -80,6 +86,7 @@ class Registry:
         self._troubles: dict[str, Trouble] = {}
         self._opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._scanned = -_SCAN_EVERY_S
+        self._scanned_once = threading.Event()
 
     def close(self) -> None:
         """Give everything back."""
@@ -95,7 +102,12 @@ class Registry:
             due = time.monotonic() - self._scanned >= _SCAN_EVERY_S
             self._scanned = time.monotonic() if due else self._scanned
         if due:
-            self._scan()
+            try:
+                self._scan()
+            finally:
+                self._scanned_once.set()
+        # Before the first look is over nobody can say what there is; later ones hold up only who makes them.
+        self._scanned_once.wait()
         with self._lock:
             desks = [self._desks[name] for name in sorted(self._desks)]
         return [desk for desk in desks if principal is None or principal.sees(desk.name)]
