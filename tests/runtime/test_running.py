@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,8 +16,7 @@ from chainfleet.ledger.replay import replay
 from chainfleet.model.errors import ErrorClass, InputError, LeaseLost, LedgerError
 from chainfleet.model.event import AttemptSucceeded, CancelRequested, SkipRequested, TaskState, Verdict
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.task import Mode, Plan, Task, TaskKind
-from chainfleet.runtime import operations
+from chainfleet.model.task import Mode, Plan, TaskKind
 from chainfleet.runtime.asking import ask
 from chainfleet.runtime.coordinator import Coordinator
 from chainfleet.runtime.foresight import error_document, learned_from, outlook_of_run
@@ -28,52 +24,13 @@ from chainfleet.runtime.operations import (
     Environment,
     RunResult,
     continue_run,
-    open_environment,
     read_records,
     read_run,
-    scaled,
     start_run,
 )
 from chainfleet.runtime.report import critical_chain, render_report
 from chainfleet.runtime.state import StateFolder
 from chainfleet.scheduling.planning import Overrides, make_plan
-
-
-def _toy() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["toy"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-toy = _toy()
-
-
-@pytest.fixture
-def fast(chain_138: Fleet) -> Fleet:
-    return scaled(chain_138, 1000.0)
-
-
-@pytest.fixture
-def environment(fast: Fleet, tmp_path: Path) -> Iterator[Environment]:
-    with open_environment(fast, StateFolder(tmp_path / "state"), {}) as opened:
-        yield opened
-
-
-@pytest.fixture
-def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    world = tmp_path / "world"
-    world.mkdir()
-    made = toy.FolderDriver(world)
-
-    async def of(_drivers: operations.Drivers, _task: Task) -> Any:
-        return made
-
-    monkeypatch.setattr(operations.Drivers, "of", of)
-    return made
 
 
 def run(environment: Environment, plan: Plan, name: str = "r-deploy", *, undo: bool = False) -> RunResult:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import io
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,41 +14,10 @@ from chainfleet.cli.views import LiveScreen, PlainScreen
 from chainfleet.model.errors import ErrorClass
 from chainfleet.model.event import CancelRequested, StartAttempt
 from chainfleet.model.fleet import Fleet
-from chainfleet.model.task import Task
-from chainfleet.runtime import operations
-from chainfleet.runtime.operations import Environment, open_environment, scaled, start_run
-from chainfleet.runtime.state import StateFolder
+from chainfleet.runtime.operations import Environment, start_run
 from chainfleet.scheduling.planning import make_plan
 
 NARROW = 60
-
-
-@pytest.fixture
-def fast(chain_138: Fleet) -> Fleet:
-    return scaled(chain_138, 1000.0)
-
-
-@pytest.fixture
-def environment(fast: Fleet, tmp_path: Path) -> Iterator[Environment]:
-    with open_environment(fast, StateFolder(tmp_path / "state"), {}) as opened:
-        yield opened
-
-
-@pytest.fixture
-def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    toy = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(toy)
-    (tmp_path / "world").mkdir()
-    made = toy.FolderDriver(tmp_path / "world")
-
-    async def of(_drivers: operations.Drivers, _task: Task) -> Any:
-        return made
-
-    monkeypatch.setattr(operations.Drivers, "of", of)
-    return made
 
 
 class CancelsWhatBegins:
