@@ -24,7 +24,6 @@ export type OperationId = keyof Operations
 type JsonOf<R> = R extends { content: { 'application/json': infer Body } } ? Body : undefined
 type Ok<R> = { [K in keyof R]: K extends 200 | 201 | 202 ? JsonOf<R[K]> : never }[keyof R]
 export type Answer<O extends OperationId> = Exclude<Ok<Operations[O]['responses']>, never>
-export type BodyOf<O extends OperationId> = Operations[O] extends { requestBody?: { content: { 'application/json': infer Body } } } ? Body : never
 
 export interface Request {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'

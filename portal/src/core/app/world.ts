@@ -23,6 +23,6 @@ export interface World {
   readAsset(path: string): Promise<string>
   applyTheme(theme: string, density: string, language: string): void
   setTitle(title: string): void
-  focus(what: 'search' | 'main' | 'failure-next' | 'failure-previous'): void
+  focus(what: 'search' | 'main'): void
   switchFramework(name: string): void
 }

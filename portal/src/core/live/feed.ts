@@ -46,7 +46,6 @@ export class Feed {
   private environment = ''
   private last = 0
   private handlers: FeedHandlers | null = null
-  private token = ''
   /** Server clock minus ours, in ms. */
   skewMs = 0
 
@@ -57,7 +56,6 @@ export class Feed {
   watch(environment: string, since: number, token: string, handlers: FeedHandlers): void {
     this.environment = environment
     this.last = since
-    this.token = token
     this.handlers = handlers
     this.link.update((link) => ({ ...link, away: null }))
     this.connection.send({ type: 'watch', environment, since, token, base: this.base })
@@ -67,12 +65,6 @@ export class Feed {
   get isLive(): boolean {
     const { state, away } = this.link.getSnapshot()
     return state === 'live' && away === null
-  }
-
-  /** Ask for everything after `since` again, from the ring or the server. */
-  rewind(since: number): void {
-    this.last = since
-    this.connection.send({ type: 'watch', environment: this.environment, since, token: this.token, base: this.base })
   }
 
   wake(): void {

@@ -274,10 +274,6 @@ export class RunModel {
   get total(): number {
     return this.plan.nodes.length
   }
-
-  get done(): number {
-    return this.counts.succeeded + this.counts.failed + this.counts.skipped + this.counts.cancelled
-  }
 }
 
 /** The run as it stood at `seq`: the plan and the records up to there, nothing else. */
