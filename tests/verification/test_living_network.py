@@ -134,17 +134,20 @@ def test_a_validator_with_another_key_is_a_stranger_and_not_started_upon(configu
 
 def test_a_crashing_validator_is_named_and_comes_back_when_the_cause_is_gone(configured):
     async def scenario():
-        async with configured() as world:
+        async with configured(time_scale=40.0) as world:
             world.faults.add(Fault(FaultKind.POD_CRASH, region="beta", resource="beta-1", verb="*"))
             await asyncio.gather(
                 *(world.run(BesuDriver(), f"besu/start/{n}-0") for n in ("alpha", "beta", "gamma"))
             )
             with pytest.raises(TaskFailed) as trouble:
-                await BesuDriver().change(world.attempt("besu/start/beta-1", timeout_s=20))
+                await BesuDriver().change(world.attempt("besu/start/beta-1", timeout_s=120))
             assert trouble.value.error_class is ErrorClass.CHAIN_NOT_READY
             assert "crashes again and again" in trouble.value.message
+            # By now its node waits longer with the next try than the driver between two looks.
+            await until(lambda: restarted(world, "beta", 1, 5))
             world.faults.remove()
-            assert (await BesuDriver().change(world.attempt("besu/start/beta-1"))).outputs["genesis_hash"]
+            again = await BesuDriver().change(world.attempt("besu/start/beta-1", timeout_s=120))
+            assert again.outputs["genesis_hash"]
 
     asyncio.run(scenario())
 
@@ -217,6 +220,11 @@ def test_a_chain_whose_round_timers_ran_away_is_restarted_at_once_and_only_that_
             assert (await operation.status()).head > before
 
     asyncio.run(scenario())
+
+
+async def restarted(world, region, index, times):
+    pod = await (await world.cluster(region)).get("Pod", f"validator-{index}-0", "besu")
+    return pod["status"]["containerStatuses"][0]["restartCount"] >= times
 
 
 async def answering(operation, count):

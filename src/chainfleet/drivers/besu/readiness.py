@@ -15,6 +15,8 @@ from .pacing import Pace
 _LOOK_EVERY_S = 60
 """How long nothing may happen before the pod itself is looked at."""
 _RESTARTS_ARE_A_LOOP = 3
+_Container = tuple[str, str]
+"""A container: its pod's uid and its name."""
 _BAD_IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError")
 
 
@@ -34,11 +36,15 @@ def is_running(live: Mapping[str, Any] | None) -> bool:
 async def until_ready(cluster: Cluster, index: int, pace: Pace, timeout_s: float) -> None:
     """Watch a validator's StatefulSet until its pod is ready.
 
+    A pod that crashed before is given the next try that its node grants it, minutes later maybe: what made it crash
+    may have been put right.
+
     Raises:
         TaskFailed: what keeps the pod from becoming ready, as far as it shows; TIMEOUT if it doesn't.
     """
     deadline = time.monotonic() + timeout_s
     name = names.validator(index)
+    before = _restarts(await cluster.get("Pod", f"{name}-0", names.NAMESPACE))
     while True:
         left = deadline - time.monotonic()
         try:
@@ -49,10 +55,11 @@ async def until_ready(cluster: Cluster, index: int, pace: Pace, timeout_s: float
             if error.error_class is not ErrorClass.TIMEOUT:
                 raise
             pod = await cluster.get("Pod", f"{name}-0", names.NAMESPACE)
-            trouble = pod_trouble(pod, f"{name} in {cluster.name}")
+            late = time.monotonic() >= deadline
+            trouble = pod_trouble(pod, f"{name} in {cluster.name}", {} if late else before)
             if trouble is not None:
                 raise trouble from error
-            if time.monotonic() >= deadline:
+            if late:
                 raise await _late(cluster, name, pod, timeout_s) from error
 
 
@@ -79,11 +86,32 @@ def _is_pending(pod: Mapping[str, Any] | None) -> bool:
     return bool(pod) and ((pod or {}).get("status") or {}).get("phase") == "Pending"
 
 
-def pod_trouble(pod: Mapping[str, Any] | None, name: str) -> TaskFailed | None:
-    """Return why a pod won't become ready by waiting, or None if it may."""
+def _restarts(pod: Mapping[str, Any] | None) -> dict[_Container, int]:
+    """How often each container of a pod was restarted."""
+    return {key: state.get("restartCount", 0) for key, state in _containers(pod)}
+
+
+def _containers(pod: Mapping[str, Any] | None) -> list[tuple[_Container, Mapping[str, Any]]]:
+    """What a pod says of its containers, those that run first at the beginning."""
+    found = pod or {"metadata": {}}
+    status, uid = found.get("status") or {}, found["metadata"].get("uid", "")
+    states = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return [((uid, state.get("name", "container")), state) for state in states]
+
+
+def pod_trouble(
+    pod: Mapping[str, Any] | None, name: str, before: Mapping[_Container, int]
+) -> TaskFailed | None:
+    """Return why a pod won't become ready by waiting, or None if it may.
+
+    Args:
+        pod: as its cluster has it; None where it has none.
+        name: of the validator, for people.
+        before: how often its containers had been restarted when the waiting began.
+    """
     status: Mapping[str, Any] = (pod or {}).get("status") or {}
-    for state in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
-        trouble = _container_trouble(state, name)
+    for key, state in _containers(pod):
+        trouble = _container_trouble(state, name, before.get(key, 0))
         if trouble is not None:
             return trouble
     for condition in status.get("conditions") or ():
@@ -93,7 +121,7 @@ def pod_trouble(pod: Mapping[str, Any] | None, name: str) -> TaskFailed | None:
     return None
 
 
-def _container_trouble(state: Mapping[str, Any], name: str) -> TaskFailed | None:
+def _container_trouble(state: Mapping[str, Any], name: str, before: int) -> TaskFailed | None:
     waiting = (state.get("state") or {}).get("waiting") or {}
     reason, detail = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _BAD_IMAGE:
@@ -104,7 +132,8 @@ def _container_trouble(state: Mapping[str, Any], name: str) -> TaskFailed | None
             fingerprint=f"besu:{reason}",
             way_out="check network.image and network.besu_version, and that the clusters may pull from that registry",
         )
-    if reason == "CrashLoopBackOff" and state.get("restartCount", 0) >= _RESTARTS_ARE_A_LOOP:
+    restarts = state.get("restartCount", 0)
+    if reason == "CrashLoopBackOff" and restarts >= _RESTARTS_ARE_A_LOOP and restarts > before:
         ended = (state.get("lastState") or {}).get("terminated") or {}
         why = ended.get("message") or ended.get("reason") or detail
         container, code = state.get("name", "container"), ended.get("exitCode", "?")
